@@ -1,0 +1,164 @@
+package ekyc
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says why a question could not be put or answered, or why an attempt did not
+// pass. Two situations that need two vendor codes are two Codes. Gateways map every
+// Code of Codes() to their vendor's; a test requires their tables to be whole.
+type Code string
+
+// The one list of codes. OK is the absence of one.
+const (
+	OK Code = ""
+
+	// The request.
+	BadRequest     Code = "bad_request"     // the body or a parameter cannot be read
+	MissingParam   Code = "missing_param"   // a required parameter is absent
+	UnknownMethod  Code = "unknown_method"  // no such interface, or the wrong HTTP method
+	BodyTooLarge   Code = "body_too_large"  // the body exceeds the interface's limit
+	AccessInvalid  Code = "access_invalid"  // the access token is malformed, forged or of a removed app
+	AccessExpired  Code = "access_expired"  // the access token's 30 days are over
+	AccessMissing  Code = "access_missing"  // neither access token nor signature
+	SignatureWrong Code = "signature_wrong" // the request signature does not verify or is stale
+	AppUnknown     Code = "app_unknown"     // no app has this key
+	SecretWrong    Code = "secret_wrong"    // the app's secret differs
+	AppDisabled    Code = "app_disabled"    // the operator switched the app off
+	QuotaNone      Code = "quota_none"      // the app has no quota for the interface that its plan needs
+	LimitRate      Code = "limit_rate"      // requests a second
+	LimitDay       Code = "limit_day"       // calls a day
+	LimitTotal     Code = "limit_total"     // the quota is used up
+
+	// The session.
+	PlanUnknown    Code = "plan_unknown"    // no plan has this id
+	PlanForeign    Code = "plan_foreign"    // the plan belongs to another app
+	TokenInvalid   Code = "token_invalid"   // unknown, of another app, expired, spent or purged
+	NotStarted     Code = "not_started"     // results were asked for before any attempt ended
+	Undecided      Code = "undecided"       // an attempt is running
+	NotSwitchedOn  Code = "not_switched_on" // the plan does not use what was asked for
+	ConsentMissing Code = "consent_missing" // the capture subject has not agreed
+	ClaimMissing   Code = "claim_missing"   // the plan needs an identity that was not given
+	RefMissing     Code = "ref_missing"     // the plan compares with an image that was not given
+	EvidenceGone   Code = "evidence_gone"   // never kept, or erased when it was due
+
+	// The claimed identity.
+	BadName          Code = "bad_name"
+	BadIDNumber      Code = "bad_id_number"
+	BadDocumentType  Code = "bad_document_type"
+	IdentityMismatch Code = "identity_mismatch" // name and number do not belong together
+	IdentityUnknown  Code = "identity_unknown"  // the source does not know the number
+	PortraitNone     Code = "portrait_none"     // the source has no portrait of the person
+	PortraitPoor     Code = "portrait_poor"     // the source's portrait cannot be used
+	SourceFailed     Code = "source_failed"     // a source did not answer
+	SourceMissing    Code = "source_missing"    // no source is configured for what the plan needs
+
+	// An image.
+	ImageEmpty     Code = "image_empty"
+	ImageNotBase64 Code = "image_not_base64"
+	ImageTooLarge  Code = "image_too_large" // bytes
+	ImagePixels    Code = "image_pixels"    // too many or too few pixels
+	ImageFormat    Code = "image_format"    // not an image of a supported kind
+	ImageHEIC      Code = "image_heic"      // HEIC or AVIF, which the engine does not read
+	ImageAnimated  Code = "image_animated"  // more than one frame
+	ImageDamaged   Code = "image_damaged"   // truncated or corrupt
+
+	// Capture quality.
+	NoFace       Code = "no_face"
+	SeveralFaces Code = "several_faces"
+	FaceSmall    Code = "face_small"
+	FaceBlurred  Code = "face_blurred"
+	FaceDark     Code = "face_dark"
+	FaceBright   Code = "face_bright"
+	FaceCut      Code = "face_cut"    // reaches over the image's edge
+	FaceTurned   Code = "face_turned" // pose
+	EyesClosed   Code = "eyes_closed"
+
+	// Decisions.
+	LivenessFailed Code = "liveness_failed" // taken for a presentation attack
+	NonMatch       Code = "non_match"       // live, but not the claimed person
+	RefLiveness    Code = "ref_liveness"    // an uploaded image failed the liveness control asked for
+
+	// The course of an attempt.
+	CameraRefused Code = "camera_refused" // the capture subject or browser gave no camera
+	Cancelled     Code = "cancelled"      // the capture subject gave up
+	TimedOut      Code = "timed_out"      // no usable capture in time
+	Interrupted   Code = "interrupted"    // the server or the connection went away
+	EngineFailed  Code = "engine_failed"
+	Busy          Code = "busy" // over capacity just now
+	Internal      Code = "internal"
+)
+
+// Codes lists every code but OK, each once.
+func Codes() []Code {
+	return []Code{
+		BadRequest, MissingParam, UnknownMethod, BodyTooLarge, AccessInvalid, AccessExpired, AccessMissing,
+		SignatureWrong, AppUnknown, SecretWrong, AppDisabled, QuotaNone, LimitRate, LimitDay, LimitTotal,
+		PlanUnknown, PlanForeign, TokenInvalid, NotStarted, Undecided, NotSwitchedOn, ConsentMissing, ClaimMissing,
+		RefMissing, EvidenceGone,
+		BadName, BadIDNumber, BadDocumentType, IdentityMismatch, IdentityUnknown, PortraitNone, PortraitPoor,
+		SourceFailed, SourceMissing,
+		ImageEmpty, ImageNotBase64, ImageTooLarge, ImagePixels, ImageFormat, ImageHEIC, ImageAnimated, ImageDamaged,
+		NoFace, SeveralFaces, FaceSmall, FaceBlurred, FaceDark, FaceBright, FaceCut, FaceTurned, EyesClosed,
+		LivenessFailed, NonMatch, RefLiveness,
+		CameraRefused, Cancelled, TimedOut, Interrupted, EngineFailed, Busy, Internal,
+	}
+}
+
+// Error carries a Code and, for the log and the developer, what was wrong and what to
+// do next. Detail never holds personal data or secrets and may be sent; Err may be
+// anything, is logged and never sent.
+type Error struct {
+	Code   Code
+	Detail string
+	Err    error
+}
+
+func (e *Error) Error() string {
+	s := string(e.Code)
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an Error with a Detail.
+func Errorf(code Code, format string, args ...any) error {
+	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Wrap makes an Error around a cause. A nil cause gives nil.
+func Wrap(code Code, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Code: code, Detail: doing, Err: err}
+}
+
+// CodeOf returns the code of the outermost Error in err's chain, OK for nil and
+// Internal for an error without one.
+func CodeOf(err error) Code {
+	if err == nil {
+		return OK
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Internal
+}
+
+// DetailOf returns the sendable detail of the outermost Error in err's chain.
+func DetailOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Detail
+	}
+	return ""
+}

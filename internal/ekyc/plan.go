@@ -1,0 +1,119 @@
+package ekyc
+
+import (
+	"log/slog"
+	"time"
+
+	"shiren/internal/cnid"
+)
+
+// Score is calibrated, 0 to 1, higher is more alike or more surely bona fide.
+// A comparison Score of 0.8 means a false match rate of 1e-4 on the population of the
+// engine's calibration table. Vendor scales belong to gateways.
+type Score float64
+
+// AppID identifies a relying party's app: decimal digits.
+type AppID string
+
+// PlanID identifies a plan: 1 to 64 letters, digits, '-' or '_'.
+type PlanID string
+
+// Secret is an app's secret key. It masks itself when printed.
+type Secret string
+
+func (Secret) String() string       { return "********" }
+func (Secret) GoString() string     { return "********" }
+func (Secret) LogValue() slog.Value { return slog.StringValue("********") }
+
+// Unlimited is the quota and limit that ends nothing.
+const Unlimited = -1
+
+// App is a relying party's credentials and allowances.
+type App struct {
+	ID       AppID
+	Name     string
+	Key      string // API Key, public
+	Secret   Secret
+	Disabled bool
+	Created  time.Time
+	// Quota is how many charges of a kind the app may cause in all. A kind that is
+	// absent is Unlimited; 0 is "not opened".
+	Quota map[ChargeKind]int64
+	// Limits on calls of every interface together; 0 means unlimited.
+	PerSecond, PerDay int64
+}
+
+// ComparisonSource says what a probe is compared with.
+type ComparisonSource string
+
+const (
+	CompareNone      ComparisonSource = "none"      // 仅活体检测: liveness only
+	CompareUploaded  ComparisonSource = "uploaded"  // 自建人脸库比对: the relying party's image
+	CompareAuthority ComparisonSource = "authority" // 权威人脸库比对: a source of truth's portrait
+)
+
+// IdentityInput says where the claimed identity comes from.
+type IdentityInput string
+
+const (
+	IdentityNone     IdentityInput = "none"     // no identity is asked for
+	IdentityDeclared IdentityInput = "declared" // 指定用户: the relying party declares it
+	IdentityEntered  IdentityInput = "entered"  // 手动输入: the capture subject types it
+)
+
+// LivenessKind is the presentation attack detection that a plan uses.
+type LivenessKind string
+
+// LivenessSilent is 静默 (实时): live frames, no action asked for.
+const LivenessSilent LivenessKind = "silent"
+
+// Level is a strictness.
+type Level string
+
+const (
+	LevelNone   Level = "none"   // not checked
+	LevelLow    Level = "low"    // 宽松
+	LevelNormal Level = "normal" // 正常
+	LevelHigh   Level = "high"   // 严格
+)
+
+// Plan is the recipe that a relying party chose. It is frozen into each session.
+type Plan struct {
+	ID            PlanID
+	App           AppID
+	Name          string
+	Title         string // of the page; empty means the page's own
+	HideTitle     bool
+	Comparison    ComparisonSource
+	Identity      IdentityInput
+	Liveness      LivenessKind
+	LivenessLevel Level // low, normal or high
+	QualityLevel  Level // low, normal or high
+	MatchAt       Score // comparison scores from here up are a match; 0.8 is FMR 1e-4
+	EndsOnFailure bool  // 认证未通过时URL失效
+	Spoofing      bool  // 合成图: report the attack score
+	KeepMedia     bool  // keep the presentation's images for the media call
+	Consent       Consent
+	Created       time.Time
+}
+
+// Consent is the authorisation text that the capture subject must agree to.
+type Consent struct {
+	Version string
+	Text    map[string]string // by language: "zh-CN", "en"
+}
+
+// DocumentType is the kind of identity document.
+type DocumentType int
+
+const (
+	IDCard          DocumentType = 0 // 大陆居民二代身份证
+	ResidencePermit DocumentType = 4 // 港澳台居民居住证
+)
+
+// Claim is who the capture subject is said to be.
+type Claim struct {
+	Name   cnid.Name
+	Number cnid.Number
+	Type   DocumentType
+}

@@ -1,0 +1,159 @@
+package ekyc
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrAbsent is what a Store or Blobs says of something that it does not have.
+var ErrAbsent = errors.New("absent")
+
+// Point is a position in pixels of the upright image: origin top left, y down.
+type Point struct{ X, Y float64 }
+
+// Box is an axis-parallel rectangle in pixels of the upright image.
+type Box struct{ X, Y, W, H float64 }
+
+// Pose is the head's turn in degrees. Yaw is positive when the capture subject turns
+// to the image's right, Pitch when they look up, Roll when the head tilts clockwise as seen in the image.
+type Pose struct{ Yaw, Pitch, Roll float64 }
+
+// Template is a face embedding: L2-normalised, comparable only with templates of the
+// same Model. Its bytes are biometric data and must never be logged.
+type Template struct {
+	Model  string
+	Vector []float32
+}
+
+// Quality is what can be measured of one face's capture. Measures, not verdicts: the
+// core holds the limits.
+type Quality struct {
+	EyeDistance float64 // pixels between the eye centres
+	Sharpness   float64 // 0 (blurred) to 1, of the aligned face
+	Brightness  float64 // mean luma of the face, 0 to 1
+	Contrast    float64 // standard deviation of the face's luma, 0 to 0.5
+	Inside      float64 // share of the face box that lies inside the image, 0 to 1
+	Value       float64 // 0 to 1, all of the above in one number: the weight of a frame in a probe
+}
+
+// Face is one detected face.
+type Face struct {
+	Box        Box
+	Confidence float64 // of the detector, 0 to 1
+	Landmarks  []Point // 68 points in the iBUG 300-W order
+	Pose       Pose
+	EyesClosed [2]float64 // probability, image-left eye first
+	Quality    Quality
+	Live       Score    // silent PAD, 1 is bona fide; only with WantLiveness
+	Template   Template // only with WantTemplate
+}
+
+// Examination is what the engine found in one image.
+type Examination struct {
+	Width, Height int    // of the upright image in pixels
+	Faces         []Face // largest first
+}
+
+// Want selects the measurements beyond detection, landmarks and quality.
+type Want uint8
+
+const (
+	WantPose Want = 1 << iota
+	WantEyes
+	WantLiveness
+	WantTemplate
+	WantAll = WantPose | WantEyes | WantLiveness | WantTemplate
+)
+
+// Comparison is the result of comparing two templates.
+type Comparison struct {
+	Similarity float64 // cosine, -1 to 1
+	FMR        float64 // false match rate at this similarity, from the calibration table
+	Score      Score
+}
+
+// Engine turns pixels into findings. It decides nothing. Safe for concurrent use.
+type Engine interface {
+	// Examine reads one image (JPEG, PNG or WebP, EXIF orientation applied) and
+	// measures its faces. Wanted measurements are made of the largest face only;
+	// further faces have Box, Confidence and nothing else. Errors carry the Image*
+	// codes, Busy, or EngineFailed. No face is not an error here.
+	Examine(ctx context.Context, image []byte, want Want) (Examination, error)
+	// Fuse returns the normalised mean of templates of one model, weighted.
+	Fuse(templates []Template, weights []float64) (Template, error)
+	// Compare compares two templates of the engine's current model.
+	Compare(a, b Template) (Comparison, error)
+	// Model names the current embedding model; templates of another one must be made anew.
+	Model() string
+}
+
+// IdentitySource says whether a name and a number belong together.
+type IdentitySource interface {
+	// Identity answers Match, NonMatched (the number is known under another name) or
+	// NoRecord. An error means that it was not answered.
+	Identity(ctx context.Context, c Claim) (Outcome, error)
+}
+
+// PortraitSource gives the portrait that a claimed person is compared with.
+type PortraitSource interface {
+	// Portrait returns the sealed-at-rest portrait image of the person, or an Error
+	// with PortraitNone. An error of another code means that it was not answered.
+	Portrait(ctx context.Context, c Claim) (image []byte, err error)
+}
+
+// Store keeps sessions, apps, plans and charges. Every write is durable when the call
+// returns. Safe for concurrent use. "Absent" is an error for which errors.Is(err,
+// ErrAbsent) holds.
+type Store interface {
+	// CreateSession stores a new session under its token's digest.
+	CreateSession(ctx context.Context, s Session) error
+	// Session reads a session by token.
+	Session(ctx context.Context, t Token) (Session, error)
+	// UpdateSession runs f on the stored session and stores the result, atomically:
+	// of two concurrent updates one sees the other's result. f may run more than once
+	// and must be pure. When f returns an error nothing is written and the error is
+	// returned. New entries of Session.Charges() are added to the ledger in the same
+	// transaction; a charge whose ID is there already is left as it is.
+	UpdateSession(ctx context.Context, t Token, f func(*Session) error) (Session, error)
+	// Due lists up to limit sessions whose Due() is not after now, oldest first.
+	Due(ctx context.Context, now time.Time, limit int) ([]Session, error)
+	// Forget removes the session's record. Charges stay. An absent one is success.
+	Forget(ctx context.Context, t Token) error
+
+	PutApp(ctx context.Context, a App) error // insert or replace by ID; the Key is unique
+	App(ctx context.Context, id AppID) (App, error)
+	AppByKey(ctx context.Context, key string) (App, error)
+	Apps(ctx context.Context) ([]App, error) // by ID
+	PutPlan(ctx context.Context, p Plan) error
+	Plan(ctx context.Context, id PlanID) (Plan, error)
+	Plans(ctx context.Context) ([]Plan, error) // by ID
+
+	// AddCharge adds a charge of a direct call to the ledger.
+	AddCharge(ctx context.Context, c Charge) error
+	// Charged counts an app's charges of a kind.
+	Charged(ctx context.Context, app AppID, kind ChargeKind) (int64, error)
+}
+
+// Blobs keeps sealed bytes by reference. Safe for concurrent use.
+type Blobs interface {
+	// Put stores data under ref durably, replacing what was there.
+	Put(ctx context.Context, ref string, data []byte) error
+	// Get reads ref; absent is ErrAbsent.
+	Get(ctx context.Context, ref string) ([]byte, error)
+	// Delete removes ref. An absent ref is success, so a purge may be repeated.
+	Delete(ctx context.Context, ref string) error
+}
+
+// Sealer encrypts with data keys that are themselves encrypted by a master key.
+// Safe for concurrent use.
+type Sealer interface {
+	// NewKey makes a data key and returns it wrapped.
+	NewKey() (wrapped []byte, err error)
+	// Seal encrypts plain under the wrapped key (AES-256-GCM), bound to context.
+	Seal(wrapped, plain, context []byte) ([]byte, error)
+	// Open reverses Seal; any change to key, bytes or context is an error.
+	Open(wrapped, sealed, context []byte) ([]byte, error)
+	// Digest is a keyed 32-byte digest for look-ups and signatures, separate for each purpose.
+	Digest(purpose string, data []byte) []byte
+}

@@ -1,0 +1,766 @@
+package ekyc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+
+	"shiren/internal/cnid"
+)
+
+// Service is the core's one way in: every gateway, the capture page and the command
+// line call it. All fields but Identity and Portrait are required. Safe for concurrent use.
+type Service struct {
+	Store    Store
+	Blobs    Blobs
+	Engine   Engine
+	Sealer   Sealer
+	Identity IdentitySource // nil: plans that compare with an authority are refused
+	Portrait PortraitSource // nil: likewise
+	Now      func() time.Time
+	Rand     io.Reader
+	Log      *slog.Logger
+
+	limiter limiter
+}
+
+// UploadPixels is the most that an uploaded reference may measure. Baidu H5 seed,
+// uploadMatchImage: "图片分辨率小于1920*1080".
+const UploadPixels = 1920 * 1080
+
+// MaxImage is the most bytes of an image handed to the core. Seed: 10 MB of base64 text.
+const MaxImage = 10 << 20
+
+// SubmitTimeout bounds the analysis of one attempt; it is shorter than AttemptLease.
+const SubmitTimeout = 45 * time.Second
+
+// LogID makes an identifier for one request: 19 decimal digits, unguessable.
+func (s *Service) LogID() string {
+	var b [8]byte
+	s.random(b[:])
+	n := new(big.Int).SetBytes(b[:])
+	lo := big.NewInt(1_000_000_000_000_000_000)
+	n.Mod(n, new(big.Int).Mul(lo, big.NewInt(8)))
+	return n.Add(n, lo).String()
+}
+
+const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// newToken makes a token of 24 characters, 142 bits. Length as in the seed's examples.
+func (s *Service) newToken() Token {
+	var b strings.Builder
+	var r [32]byte
+	for b.Len() < 24 {
+		s.random(r[:])
+		for _, c := range r {
+			if c < 248 && b.Len() < 24 { // 248 = 4*62: no character is likelier
+				b.WriteByte(tokenAlphabet[c%62])
+			}
+		}
+	}
+	return Token(b.String())
+}
+
+// random fills b. A machine without randomness cannot serve, so failure panics.
+func (s *Service) random(b []byte) {
+	if _, err := io.ReadFull(s.Rand, b); err != nil {
+		panic(fmt.Sprintf("no randomness: %v", err))
+	}
+}
+
+// Grant is the content of an access token.
+type Grant struct {
+	App     AppID
+	Expires time.Time
+	Nonce   [4]byte
+	Tag     [12]byte // authenticates the rest
+}
+
+func (s *Service) tag(g Grant, key string) (tag [12]byte) {
+	d := s.Sealer.Digest("access token", fmt.Appendf(nil, "%s\x00%s\x00%d\x00%x", g.App, key, g.Expires.Unix(), g.Nonce))
+	copy(tag[:], d)
+	return tag
+}
+
+// Grant exchanges an app's key and secret for an access grant of AccessWindow. Grants
+// do not end each other. Codes: AppUnknown, SecretWrong, AppDisabled.
+func (s *Service) Grant(ctx context.Context, key, secret string) (Grant, error) {
+	app, err := s.AppByKey(ctx, key)
+	if err != nil {
+		return Grant{}, err
+	}
+	a, b := sha256.Sum256([]byte(app.Secret)), sha256.Sum256([]byte(secret))
+	if subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+		return Grant{}, Errorf(SecretWrong, "the secret key does not belong to this API key")
+	}
+	g := Grant{App: app.ID, Expires: s.Now().Add(AccessWindow).Truncate(time.Second)}
+	s.random(g.Nonce[:])
+	g.Tag = s.tag(g, app.Key)
+	return g, nil
+}
+
+// Access returns the app that a grant was given to. Codes: AccessInvalid, AccessExpired,
+// AppDisabled. A grant dies with its app and with a change of the app's API key.
+func (s *Service) Access(ctx context.Context, g Grant) (App, error) {
+	app, err := s.Store.App(ctx, g.App)
+	if errors.Is(err, ErrAbsent) {
+		return App{}, Errorf(AccessInvalid, "the access token was not made here; get a new one")
+	} else if err != nil {
+		return App{}, Wrap(Internal, "read app", err)
+	}
+	want := s.tag(g, app.Key)
+	if subtle.ConstantTimeCompare(want[:], g.Tag[:]) != 1 {
+		return App{}, Errorf(AccessInvalid, "the access token was not made here; get a new one")
+	}
+	if !s.Now().Before(g.Expires) {
+		return App{}, Errorf(AccessExpired, "the access token's 30 days are over; get a new one")
+	}
+	if app.Disabled {
+		return App{}, Errorf(AppDisabled, "the app is switched off")
+	}
+	return app, nil
+}
+
+// AppByKey finds the app of an API key, for exchanging its secret or verifying a
+// signature. Codes: AppUnknown, AppDisabled.
+func (s *Service) AppByKey(ctx context.Context, key string) (App, error) {
+	app, err := s.Store.AppByKey(ctx, key)
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return App{}, Errorf(AppUnknown, "no app has this API key")
+	case err != nil:
+		return App{}, Wrap(Internal, "read app", err)
+	case app.Disabled:
+		return App{}, Errorf(AppDisabled, "the app is switched off")
+	}
+	return app, nil
+}
+
+// Admit counts one call against the app's limits. Codes: LimitRate, LimitDay.
+// PerSecond and PerDay are kept in this process and start anew with it.
+func (s *Service) Admit(app App) error { return s.limiter.admit(app, s.Now()) }
+
+// quota returns nil if app may cause a charge of kind.
+func (s *Service) quota(ctx context.Context, app App, kind ChargeKind) error {
+	q, ok := app.Quota[kind]
+	if !ok || q == Unlimited {
+		return nil
+	}
+	if q == 0 {
+		return Errorf(QuotaNone, "the app has no quota for %q; the operator can open it", kind)
+	}
+	n, err := s.Store.Charged(ctx, app.ID, kind)
+	if err != nil {
+		return Wrap(Internal, "count charges", err)
+	}
+	if n >= q {
+		return Errorf(LimitTotal, "the app's quota of %d for %q is used up; the operator can raise it", q, kind)
+	}
+	return nil
+}
+
+// ChargeOf is what a plan's attempts are charged as.
+func (p Plan) ChargeOf() ChargeKind {
+	switch p.Comparison {
+	case CompareAuthority:
+		return ChargeVerify
+	case CompareUploaded:
+		return ChargeMatch
+	}
+	return ChargeLive
+}
+
+// Open makes a session for one of the app's plans. Codes: PlanUnknown, PlanForeign, SourceMissing.
+func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (Session, error) {
+	p, err := s.Store.Plan(ctx, plan)
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return Session{}, Errorf(PlanUnknown, "no plan has this id")
+	case err != nil:
+		return Session{}, Wrap(Internal, "read plan", err)
+	case p.App != app.ID:
+		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
+	case p.Comparison == CompareAuthority && (s.Identity == nil || s.Portrait == nil):
+		return Session{}, Errorf(SourceMissing, "plan %s compares with an authority and none is configured", p.ID)
+	}
+	key, err := s.Sealer.NewKey()
+	if err != nil {
+		return Session{}, Wrap(Internal, "make data key", err)
+	}
+	ses := Session{Token: s.newToken(), App: app.ID, Plan: p, Opened: s.Now().UTC(), Redirect: to, Key: key}
+	if err := s.Store.CreateSession(ctx, ses); err != nil {
+		return Session{}, Wrap(Internal, "store session", err)
+	}
+	return ses, nil
+}
+
+// session reads a session and hides that it exists from everyone but its owner.
+func (s *Service) session(ctx context.Context, t Token) (Session, error) {
+	ses, err := s.Store.Session(ctx, t)
+	if errors.Is(err, ErrAbsent) {
+		return Session{}, Errorf(TokenInvalid, "the token is unknown")
+	} else if err != nil {
+		return Session{}, Wrap(Internal, "read session", err)
+	}
+	return ses, nil
+}
+
+func (s *Service) owned(ctx context.Context, app App, t Token) (Session, error) {
+	ses, err := s.session(ctx, t)
+	if err == nil && ses.App != app.ID {
+		return Session{}, Errorf(TokenInvalid, "the token belongs to another app")
+	}
+	return ses, err
+}
+
+// update runs f in the store's atomic update and gives other failures a code.
+func (s *Service) update(ctx context.Context, t Token, f func(*Session) error) (Session, error) {
+	ses, err := s.Store.UpdateSession(ctx, t, f)
+	if errors.Is(err, ErrAbsent) {
+		return Session{}, Errorf(TokenInvalid, "the token is unknown")
+	}
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		return Session{}, Wrap(Internal, "update session", err)
+	}
+	return ses, err
+}
+
+// ParseClaim reads an identity as people type it. Codes: BadName, BadIDNumber, BadDocumentType.
+func ParseClaim(name, number string, t DocumentType) (Claim, error) {
+	n, err := cnid.ParseName(name)
+	if err != nil {
+		return Claim{}, &Error{Code: BadName, Detail: err.Error()}
+	}
+	id, err := cnid.ParseNumber(number)
+	if err != nil {
+		return Claim{}, &Error{Code: BadIDNumber, Detail: err.Error()}
+	}
+	switch {
+	case t != IDCard && t != ResidencePermit:
+		return Claim{}, Errorf(BadDocumentType, "document type %d is not offered; 0 is the identity card, 4 the residence permit", t)
+	case (t == ResidencePermit) != id.ResidencePermit():
+		return Claim{}, Errorf(BadIDNumber, "the number does not belong to this type of document")
+	}
+	return Claim{Name: n, Number: id, Type: t}, nil
+}
+
+// Declare sets the claimed identity on behalf of the relying party. Codes: those of
+// ParseClaim, TokenInvalid, Undecided, NotSwitchedOn.
+func (s *Service) Declare(ctx context.Context, app App, t Token, c Claim) error {
+	_, err := s.update(ctx, t, func(ses *Session) error {
+		if ses.App != app.ID {
+			return Errorf(TokenInvalid, "the token belongs to another app")
+		}
+		if err := ses.Usable(s.Now()); err != nil {
+			return err
+		}
+		if ses.Plan.Identity != IdentityDeclared {
+			return Errorf(NotSwitchedOn, "the plan does not take the identity from the relying party")
+		}
+		ses.Claim = &c
+		return nil
+	})
+	return err
+}
+
+// Enrol sets the reference image on behalf of the relying party, after checking it at
+// the levels asked for. It replaces an earlier one.
+func (s *Service) Enrol(ctx context.Context, app App, t Token, image []byte, quality, liveness Level) error {
+	ses, err := s.owned(ctx, app, t)
+	if err != nil {
+		return err
+	}
+	if err := ses.Usable(s.Now()); err != nil {
+		return err
+	}
+	if ses.Plan.Comparison != CompareUploaded {
+		return Errorf(NotSwitchedOn, "the plan does not compare with an uploaded image")
+	}
+	x, err := s.examine(ctx, Picture{Image: image, Quality: quality, Liveness: liveness})
+	if err != nil {
+		return err
+	}
+	if x.Width*x.Height > UploadPixels {
+		return Errorf(ImagePixels, "the image has %d x %d pixels; at most 1920 x 1080 are accepted", x.Width, x.Height)
+	}
+	now := s.Now().UTC()
+	ev, err := s.keep(ctx, &ses, EvidenceReference, 0, now.UnixNano(), image, ses.Opened.Add(TokenWindow+ResultKept))
+	if err != nil {
+		return err
+	}
+	var old *Reference
+	_, err = s.update(ctx, t, func(ses *Session) error {
+		if err := ses.Usable(s.Now()); err != nil {
+			return err
+		}
+		old = ses.Reference
+		ses.Reference = &Reference{Evidence: ev, Template: x.Faces[0].Template}
+		return nil
+	})
+	switch {
+	case err != nil:
+		old = &Reference{Evidence: ev} // the new image is the one to erase
+	case old == nil:
+		return nil
+	}
+	if derr := s.Blobs.Delete(ctx, old.Evidence.Ref); derr != nil {
+		s.Log.WarnContext(ctx, "a replaced reference image was not erased; it stays sealed until its key is dropped", "err", derr)
+	}
+	return err
+}
+
+// Picture is an image with the strictness to examine it at.
+type Picture struct {
+	Image             []byte
+	Quality, Liveness Level
+}
+
+// examine measures one picture of a face and applies the controls asked for. The
+// result has at least one face, with a template.
+func (s *Service) examine(ctx context.Context, p Picture) (Examination, error) {
+	want := WantTemplate
+	if p.Quality != LevelNone {
+		want |= WantPose | WantEyes
+	}
+	if p.Liveness != LevelNone {
+		want |= WantLiveness
+	}
+	x, err := s.Engine.Examine(ctx, p.Image, want)
+	if err != nil {
+		return x, err
+	}
+	// A still picture may show bystanders: the largest face is meant.
+	alone := x
+	alone.Faces = x.Faces[:min(1, len(x.Faces))]
+	if c := Judge(alone, want, p.Quality); c != OK {
+		return x, Errorf(c, "the picture does not reach the quality asked for (%s)", c)
+	}
+	if want&WantLiveness != 0 && x.Faces[0].Live < LiveAt(p.Liveness) {
+		return x, Errorf(RefLiveness, "the picture does not pass the liveness control asked for")
+	}
+	return x, nil
+}
+
+// Compared is the answer of Compare.
+type Compared struct {
+	Comparison Comparison
+	A, B       Examination
+	LogID      string
+}
+
+// Compare compares the largest faces of two pictures directly, without a session, and
+// charges one match once an answer was reached. Codes: Image*, quality codes,
+// RefLiveness, QuotaNone, EngineFailed, Busy.
+func (s *Service) Compare(ctx context.Context, app App, a, b Picture, logID string) (Compared, error) {
+	if err := s.quota(ctx, app, ChargeMatch); err != nil {
+		return Compared{}, err
+	}
+	c, err := s.compare(ctx, a, b)
+	if err != nil {
+		return Compared{}, err
+	}
+	c.LogID = logID
+	err = s.Store.AddCharge(ctx, Charge{ID: "direct-" + logID, App: app.ID, Kind: ChargeMatch, At: s.Now().UTC(), LogID: logID})
+	return c, Wrap(Internal, "store charge", err)
+}
+
+func (s *Service) compare(ctx context.Context, a, b Picture) (Compared, error) {
+	var c Compared
+	var errA, errB error
+	var wg sync.WaitGroup
+	wg.Go(func() { c.A, errA = s.examine(ctx, a) })
+	c.B, errB = s.examine(ctx, b)
+	wg.Wait()
+	if errA != nil {
+		return c, errA
+	}
+	if errB != nil {
+		return c, errB
+	}
+	var err error
+	c.Comparison, err = s.Engine.Compare(c.A.Faces[0].Template, c.B.Faces[0].Template)
+	return c, Wrap(EngineFailed, "compare", err)
+}
+
+// Attend reads a session for the capture page. Code: TokenInvalid once nothing may be
+// shown of it any more.
+func (s *Service) Attend(ctx context.Context, t Token) (Session, error) {
+	ses, err := s.session(ctx, t)
+	if err != nil {
+		return Session{}, err
+	}
+	if ses.State(s.Now()) == Gone {
+		return Session{}, Errorf(TokenInvalid, "the token is %s", Gone)
+	}
+	return ses, nil
+}
+
+// Agree records that the capture subject agreed to the plan's authorisation text.
+// The version must be the one that the session's plan shows.
+func (s *Service) Agree(ctx context.Context, t Token, version string) error {
+	_, err := s.update(ctx, t, func(ses *Session) error {
+		now := s.Now().UTC()
+		if err := ses.Usable(now); err != nil {
+			return err
+		}
+		if version != ses.Plan.Consent.Version {
+			return Errorf(ConsentMissing, "the text agreed to is not the plan's; reload the page")
+		}
+		if ses.Agreement == nil {
+			ses.Agreement = &Agreement{Version: version, At: now}
+		}
+		return nil
+	})
+	return err
+}
+
+// Enter sets the claimed identity as typed by the capture subject.
+func (s *Service) Enter(ctx context.Context, t Token, c Claim) error {
+	_, err := s.update(ctx, t, func(ses *Session) error {
+		if err := ses.Usable(s.Now()); err != nil {
+			return err
+		}
+		if ses.Plan.Identity != IdentityEntered {
+			return Errorf(NotSwitchedOn, "the plan does not ask the capture subject for an identity")
+		}
+		if ses.Agreement == nil {
+			return Errorf(ConsentMissing, "the capture subject has not agreed to the authorisation text")
+		}
+		ses.Claim = &c
+		return nil
+	})
+	return err
+}
+
+// Look measures one camera frame for Watch.
+func (s *Service) Look(ctx context.Context, frame []byte) (Examination, error) {
+	return s.Engine.Examine(ctx, frame, WatchWants)
+}
+
+// Abandon records a presentation that did not come about: CameraRefused, Cancelled,
+// TimedOut or Interrupted. Any other code is BadRequest.
+func (s *Service) Abandon(ctx context.Context, t Token, code Code) error {
+	switch code {
+	case CameraRefused, Cancelled, TimedOut, Interrupted:
+	default:
+		return Errorf(BadRequest, "%q does not end a presentation", code)
+	}
+	id := s.LogID()
+	_, err := s.update(ctx, t, func(ses *Session) error { return ses.Fail(s.Now().UTC(), code, id) })
+	return err
+}
+
+// Submit makes one attempt of the frames of a presentation and returns it decided.
+// Once begun, the attempt is finished even if ctx ends, and an attempt whose engine or
+// source failed is finished as failed.
+func (s *Service) Submit(ctx context.Context, t Token, frames []Frame) (Attempt, error) {
+	if len(frames) == 0 {
+		return Attempt{}, Errorf(BadRequest, "a presentation has at least one frame")
+	}
+	logID, ordinal := s.LogID(), 0
+	ses, err := s.update(ctx, t, func(ses *Session) (err error) {
+		ordinal, err = ses.Begin(s.Now().UTC(), logID)
+		return err
+	})
+	if err != nil {
+		return Attempt{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
+	defer cancel()
+	f := s.findings(ctx, &ses, ordinal, frames)
+	var a Attempt
+	_, err = s.update(ctx, t, func(ses *Session) (err error) {
+		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
+		return err
+	})
+	return a, err
+}
+
+// fail turns an error of the engine or a source into a finding and logs its cause.
+func (s *Service) fail(ctx context.Context, f *Findings, fallback Code, doing string, err error) {
+	code := CodeOf(err)
+	if code == Internal || code == OK {
+		code = fallback
+	}
+	f.Failure = code
+	s.Log.ErrorContext(ctx, "attempt without an answer", "doing", doing, "code", string(code), "err", err)
+}
+
+// findings measures a presentation and asks the sources that its plan names, stopping
+// where decide will stop.
+func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, frames []Frame) (f Findings) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.fail(ctx, &f, Internal, "analyse", fmt.Errorf("panic: %v", r))
+		}
+	}()
+	app, err := s.Store.App(ctx, ses.App)
+	if err == nil {
+		err = s.quota(ctx, app, ses.Plan.ChargeOf())
+	}
+	if err != nil {
+		s.fail(ctx, &f, Internal, "check quota", err)
+		return f
+	}
+	probe, best, ok := s.probe(ctx, ses.Plan, frames, &f)
+	if !ok {
+		return f
+	}
+	now := s.Now().UTC()
+	for i, fr := range best {
+		kind, until := EvidenceFace, now.Add(ResultKept)
+		if i > 0 {
+			kind, until = EvidenceFrame, now.Add(MediaKept)
+			if !ses.Plan.KeepMedia || i >= MediaImages {
+				break
+			}
+		}
+		ev, err := s.keep(ctx, ses, kind, ordinal, int64(i), fr.Image, until)
+		if err != nil {
+			s.fail(ctx, &f, Internal, "keep evidence", err)
+			return f
+		}
+		f.Evidence = append(f.Evidence, ev)
+	}
+	if f.Live < LiveAt(ses.Plan.LivenessLevel) {
+		return f
+	}
+	var ref Template
+	switch ses.Plan.Comparison {
+	case CompareNone:
+		return f
+	case CompareUploaded:
+		ref, err = s.reference(ctx, ses)
+		if err != nil {
+			s.fail(ctx, &f, Internal, "read reference", err)
+			return f
+		}
+	case CompareAuthority:
+		if ref, ok = s.authority(ctx, *ses.Claim, &f); !ok {
+			return f
+		}
+	}
+	f.Comparison, err = s.Engine.Compare(probe, ref)
+	if err != nil {
+		s.fail(ctx, &f, EngineFailed, "compare", err)
+		return f
+	}
+	f.Compared = true
+	return f
+}
+
+// MediaImages is how many images of a presentation the media call shows. Seed: "4张人脸图片".
+const MediaImages = 4
+
+// probe examines the frames and fuses the usable ones: the quality-weighted mean of
+// their templates, the mean of their liveness. It returns the frames, best first.
+func (s *Service) probe(ctx context.Context, p Plan, frames []Frame, f *Findings) (Template, []Frame, bool) {
+	if len(frames) > ProbeFrames {
+		frames = frames[:ProbeFrames]
+	}
+	xs := make([]Examination, len(frames))
+	errs := make([]error, len(frames))
+	var wg sync.WaitGroup
+	for i := range frames {
+		wg.Go(func() { xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, WantAll) })
+	}
+	wg.Wait()
+	var templates []Template
+	var weights []float64
+	var used []Frame
+	var live Score
+	worst := NoFace
+	for i, x := range xs {
+		if errs[i] != nil {
+			s.fail(ctx, f, EngineFailed, "examine frame", errs[i])
+			continue
+		}
+		if c := Judge(x, WantAll, p.QualityLevel); c != OK {
+			worst = c
+			continue
+		}
+		face := x.Faces[0]
+		templates = append(templates, face.Template)
+		weights = append(weights, max(face.Quality.Value, 0.01))
+		used = append(used, frames[i])
+		live += face.Live
+	}
+	if len(used) == 0 {
+		if f.Failure == OK {
+			f.Failure = worst
+		}
+		return Template{}, nil, false
+	}
+	f.Failure = OK
+	f.Measured, f.Live = true, live/Score(len(used))
+	t, err := s.Engine.Fuse(templates, weights)
+	if err != nil {
+		s.fail(ctx, f, EngineFailed, "fuse templates", err)
+		return Template{}, nil, false
+	}
+	return t, used, true
+}
+
+// reference returns the template of the uploaded image, made anew if the embedding
+// model has changed since.
+func (s *Service) reference(ctx context.Context, ses *Session) (Template, error) {
+	if ses.Reference.Template.Model == s.Engine.Model() {
+		return ses.Reference.Template, nil
+	}
+	image, err := s.open(ctx, ses, ses.Reference.Evidence)
+	if err != nil {
+		return Template{}, err
+	}
+	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelNone, Liveness: LevelNone})
+	if err != nil {
+		return Template{}, err
+	}
+	return x.Faces[0].Template, nil
+}
+
+// authority asks the sources about a claim and returns the portrait's template.
+func (s *Service) authority(ctx context.Context, c Claim, f *Findings) (t Template, ok bool) {
+	if s.Identity == nil || s.Portrait == nil {
+		f.Failure = SourceMissing
+		return t, false
+	}
+	out, err := s.Identity.Identity(ctx, c)
+	if err != nil {
+		s.fail(ctx, f, SourceFailed, "ask identity source", err)
+		return t, false
+	}
+	if f.Identity = out; out != Match {
+		return t, false
+	}
+	image, err := s.Portrait.Portrait(ctx, c)
+	if CodeOf(err) == PortraitNone {
+		f.Portrait = PortraitNone
+		return t, false
+	} else if err != nil {
+		s.fail(ctx, f, SourceFailed, "ask portrait source", err)
+		return t, false
+	}
+	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelLow, Liveness: LevelNone})
+	switch code := CodeOf(err); code {
+	case OK:
+		return x.Faces[0].Template, true
+	case EngineFailed, Busy, Internal:
+		s.fail(ctx, f, EngineFailed, "examine portrait", err)
+	default:
+		f.Portrait = PortraitPoor
+	}
+	return t, false
+}
+
+// keep seals bytes as evidence of a session. The blob's name follows from what it is,
+// so that a purge finds also what an interrupted attempt left.
+func (s *Service) keep(ctx context.Context, ses *Session, kind EvidenceKind, attempt int, index int64, data []byte, until time.Time) (Evidence, error) {
+	ref := s.blobRef(ses.Token, kind, attempt, index)
+	sealed, err := s.Sealer.Seal(ses.Key, data, []byte(ref))
+	if err != nil {
+		return Evidence{}, Wrap(Internal, "seal evidence", err)
+	}
+	if err := s.Blobs.Put(ctx, ref, sealed); err != nil {
+		return Evidence{}, Wrap(Internal, "store evidence", err)
+	}
+	sum := sha256.Sum256(data)
+	return Evidence{
+		Ref: ref, Kind: kind, Attempt: attempt, Type: imageType(data), Size: len(data),
+		SHA256: hex.EncodeToString(sum[:]), Until: until,
+	}, nil
+}
+
+func (s *Service) blobRef(t Token, kind EvidenceKind, attempt int, index int64) string {
+	d := s.Sealer.Digest("evidence", fmt.Appendf(nil, "%s\x00%s\x00%d\x00%d", t.Digest(), kind, attempt, index))
+	return hex.EncodeToString(d[:16])
+}
+
+// imageType names the MIME type of image bytes that the engine has read.
+func imageType(b []byte) string {
+	switch {
+	case len(b) > 3 && b[0] == 0xff && b[1] == 0xd8:
+		return "image/jpeg"
+	case len(b) > 8 && string(b[1:4]) == "PNG":
+		return "image/png"
+	case len(b) > 12 && string(b[8:12]) == "WEBP":
+		return "image/webp"
+	}
+	return "application/octet-stream"
+}
+
+func (s *Service) open(ctx context.Context, ses *Session, e Evidence) ([]byte, error) {
+	sealed, err := s.Blobs.Get(ctx, e.Ref)
+	if errors.Is(err, ErrAbsent) {
+		return nil, Errorf(EvidenceGone, "the image was erased")
+	} else if err != nil {
+		return nil, Wrap(Internal, "read evidence", err)
+	}
+	data, err := s.Sealer.Open(ses.Key, sealed, []byte(e.Ref))
+	return data, Wrap(Internal, "open sealed evidence", err)
+}
+
+// Result reads a session for its relying party after the capture. Codes: TokenInvalid
+// (unknown, another app's, gone), QuotaNone (the interface that the plan needs is not
+// open to the app: FAQ 2), LimitTotal (its quota is used up), Undecided (the first attempt is running), NotStarted (none was made).
+func (s *Service) Result(ctx context.Context, app App, t Token) (Session, error) {
+	ses, err := s.owned(ctx, app, t)
+	if err != nil {
+		return Session{}, err
+	}
+	now := s.Now()
+	if ses.State(now) == Gone {
+		return Session{}, Errorf(TokenInvalid, "the token is %s", Gone)
+	}
+	if len(ses.Charges()) == 0 {
+		if err := s.quota(ctx, app, ses.Plan.ChargeOf()); err != nil {
+			return Session{}, err
+		}
+	}
+	if len(ses.Verifications(now)) == 0 {
+		if ses.State(now) == Running {
+			return Session{}, Errorf(Undecided, "the attempt is under way; ask again in a moment")
+		}
+		return Session{}, Errorf(NotStarted, "the capture subject has not been verified yet; open the H5 page first")
+	}
+	return ses, nil
+}
+
+// Evidence reads one evidence item of a session. Codes: TokenInvalid, EvidenceGone.
+func (s *Service) Evidence(ctx context.Context, t Token, ref string) ([]byte, Evidence, error) {
+	ses, err := s.Attend(ctx, t)
+	if err != nil {
+		return nil, Evidence{}, err
+	}
+	for _, e := range ses.Evidence {
+		if e.Ref == ref && s.Now().Before(e.Until) {
+			data, err := s.open(ctx, &ses, e)
+			return data, e, err
+		}
+	}
+	return nil, Evidence{}, Errorf(EvidenceGone, "the image was not kept, or was erased when it was due")
+}
+
+// SignLink makes the signature of a link to something until a moment; CheckLink
+// verifies it in constant time and says EvidenceGone for a forged or a stale one.
+func (s *Service) SignLink(what string, until time.Time) string {
+	d := s.Sealer.Digest("link", fmt.Appendf(nil, "%s\x00%d", what, until.Unix()))
+	return hex.EncodeToString(d[:16])
+}
+
+// CheckLink verifies a signature of SignLink.
+func (s *Service) CheckLink(what string, until time.Time, sign string) error {
+	if subtle.ConstantTimeCompare([]byte(s.SignLink(what, until)), []byte(sign)) != 1 || !s.Now().Before(until) {
+		return Errorf(EvidenceGone, "the link is not valid or no longer valid; ask for a new one")
+	}
+	return nil
+}

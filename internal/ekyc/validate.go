@@ -1,0 +1,77 @@
+package ekyc
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+var (
+	appIDs  = regexp.MustCompile(`^[0-9]{1,20}$`)
+	planIDs = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	apiKeys = regexp.MustCompile(`^[A-Za-z0-9]{8,64}$`)
+)
+
+// Validate returns every mistake in the app at once, or nil.
+func (a App) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !appIDs.MatchString(string(a.ID)) {
+		bad("app id %q: want 1 to 20 digits", a.ID)
+	}
+	if !apiKeys.MatchString(a.Key) {
+		bad("app %s: API key: want 8 to 64 letters and digits", a.ID)
+	}
+	if !apiKeys.MatchString(string(a.Secret)) {
+		bad("app %s: secret key: want 8 to 64 letters and digits", a.ID)
+	}
+	for k, q := range a.Quota {
+		if !slices.Contains([]ChargeKind{ChargeVerify, ChargeMatch, ChargeLive, ChargeOCR}, k) {
+			bad("app %s: quota of %q: want verify, match, live or ocr", a.ID, k)
+		}
+		if q < Unlimited {
+			bad("app %s: quota of %s is %d: want a count, or -1 for unlimited", a.ID, k, q)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns every mistake in the plan at once, or nil.
+func (p Plan) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !planIDs.MatchString(string(p.ID)) {
+		bad("plan id %q: want 1 to 64 letters, digits, '-' or '_'", p.ID)
+	}
+	if !appIDs.MatchString(string(p.App)) {
+		bad("plan %s: app %q: want an app's id", p.ID, p.App)
+	}
+	if !slices.Contains([]ComparisonSource{CompareNone, CompareUploaded, CompareAuthority}, p.Comparison) {
+		bad("plan %s: comparison %q: want none, uploaded or authority", p.ID, p.Comparison)
+	}
+	if !slices.Contains([]IdentityInput{IdentityNone, IdentityDeclared, IdentityEntered}, p.Identity) {
+		bad("plan %s: identity %q: want none, declared or entered", p.ID, p.Identity)
+	}
+	if p.Comparison == CompareAuthority && p.Identity == IdentityNone {
+		bad("plan %s: comparison with an authority needs an identity: declared or entered", p.ID)
+	}
+	if p.Liveness != LivenessSilent {
+		bad("plan %s: liveness %q: want silent", p.ID, p.Liveness)
+	}
+	for _, l := range []struct {
+		name  string
+		level Level
+	}{{"liveness level", p.LivenessLevel}, {"quality level", p.QualityLevel}} {
+		if !slices.Contains([]Level{LevelLow, LevelNormal, LevelHigh}, l.level) {
+			bad("plan %s: %s %q: want low, normal or high", p.ID, l.name, l.level)
+		}
+	}
+	if p.MatchAt < 0.4 || p.MatchAt > 1 {
+		bad("plan %s: match threshold %v: want 0.4 (one false match in a hundred) to 1", p.ID, float64(p.MatchAt))
+	}
+	if p.Consent.Version == "" || p.Consent.Text["zh-CN"] == "" {
+		bad("plan %s: the authorisation text needs a version and a zh-CN wording", p.ID)
+	}
+	return errors.Join(errs...)
+}
