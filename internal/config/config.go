@@ -1,0 +1,257 @@
+// Package config reads shiren.toml: one file in which everything has a default, with
+// SHIREN_… variables and command-line flags above it.
+//
+//  1. Load starts from Default.
+//  2. The file is read; a key that does not exist is a mistake, never ignored.
+//  3. Variables override: the key's path in capitals, joined by underscores, after
+//     SHIREN_: tls.mode is SHIREN_TLS_MODE, listen is SHIREN_LISTEN. A variable that
+//     names no key is a mistake.
+//  4. Flags override both.
+//  5. Values are checked together, and all mistakes are reported at once, each with
+//     the line, variable or flag that it stands in.
+//
+// It opens no database and starts nothing; it reads the file, and the files that
+// secrets are kept in.
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+	"time"
+
+	"shiren/internal/ekyc"
+)
+
+// Duration is a time span written as in "90s", "10m" or "1h30m".
+type Duration time.Duration
+
+// Size is a number of bytes written as in "512KiB", "24MiB" or "1048576".
+type Size int64
+
+// Config is everything that an operator may choose.
+type Config struct {
+	// Listen is host:port. Empty follows TLS.Mode: 127.0.0.1:8080 without TLS, since
+	// secrets must not cross a network in the clear; :8443 with a self-signed or given
+	// certificate; :443 with an automatic one.
+	Listen string `toml:"listen"`
+	// PublicURL is how clients and phones reach the server, when that differs from what
+	// it listens on: scheme and host, no path.
+	PublicURL string `toml:"public_url"`
+	// Data is the folder of the database, evidence, master key, models and certificates.
+	Data string `toml:"data"`
+	// Demo allows the demo app. It is made only while no app is declared here.
+	Demo      bool      `toml:"demo"`
+	TLS       TLS       `toml:"tls"`
+	Store     Store     `toml:"store"`
+	Seal      Seal      `toml:"seal"`
+	Models    Models    `toml:"models"`
+	Retention Retention `toml:"retention"`
+	Limits    Limits    `toml:"limits"`
+	Log       Log       `toml:"log"`
+	Apps      []App     `toml:"app"`
+	Plans     []Plan    `toml:"plan"`
+}
+
+// TLS modes.
+const (
+	TLSOff        = "off"
+	TLSSelfSigned = "self-signed" // made once, kept under Data
+	TLSAuto       = "auto"        // from an ACME authority
+	TLSFiles      = "files"       // from CertFile and KeyFile
+)
+
+// TLS says how connections are secured. Phones give no camera without it.
+type TLS struct {
+	Mode     string   `toml:"mode"`
+	Domains  []string `toml:"domains"` // auto: all names served; self-signed: names besides this machine's own
+	CertFile string   `toml:"cert_file"`
+	KeyFile  string   `toml:"key_file"`
+	Email    string   `toml:"email"`     // auto: where the authority may write to
+	ACMEURL  string   `toml:"acme_url"`  // auto: another authority's directory; empty is Let's Encrypt
+	HTTPAddr string   `toml:"http_addr"` // auto: answers challenges and redirects to HTTPS; empty is off
+}
+
+// Store names the sessions' database.
+type Store struct {
+	// DSN is a SQLite file's path or postgres://…; empty is shiren.db under Data.
+	DSN string `toml:"dsn"`
+	// DSNFile holds the DSN instead, when it has a password in it.
+	DSNFile string `toml:"dsn_file"`
+}
+
+// Seal names the key that wraps all data keys.
+type Seal struct {
+	// KeyFile is the master key's file, made with mode 0600 when absent; empty is
+	// master.key under Data.
+	KeyFile string `toml:"key_file"`
+}
+
+// Models says which networks run.
+type Models struct {
+	Dir         string `toml:"dir"`         // empty is models under Data
+	Manifest    string `toml:"manifest"`    // a manifest of one's own; empty is the built-in one
+	Calibration string `toml:"calibration"` // a table's name in the manifest; empty is the manifest's default
+	// Parallel is how many networks run at once; 0 is the number of CPUs.
+	Parallel int `toml:"parallel"`
+}
+
+// Retention says how often what is due is erased. How long things are kept is part of
+// the protocol and cannot be chosen (ekyc.ResultKept, ekyc.MediaKept).
+type Retention struct {
+	PurgeInterval Duration `toml:"purge_interval"`
+}
+
+// Limits bound what clients can make the server do.
+type Limits struct {
+	Captures        int      `toml:"captures"` // live captures at once
+	Body            Size     `toml:"body"`     // bytes of one request body
+	HeaderTimeout   Duration `toml:"header_timeout"`
+	ReadTimeout     Duration `toml:"read_timeout"`
+	WriteTimeout    Duration `toml:"write_timeout"`
+	IdleTimeout     Duration `toml:"idle_timeout"`
+	ShutdownTimeout Duration `toml:"shutdown_timeout"` // for requests under way when the server stops
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level  string `toml:"level"`  // debug, info, warn or error
+	Format string `toml:"format"` // text or json
+}
+
+// App declares a relying party's app with fixed credentials.
+type App struct {
+	ID         string           `toml:"id"`
+	Name       string           `toml:"name"`
+	Key        string           `toml:"key"`
+	Secret     ekyc.Secret      `toml:"secret"`
+	SecretFile string           `toml:"secret_file"`
+	Disabled   bool             `toml:"disabled"`
+	Quota      map[string]int64 `toml:"quota"` // by charge: verify, match, live, ocr
+	PerSecond  int64            `toml:"per_second"`
+	PerDay     int64            `toml:"per_day"`
+}
+
+// Plan declares a plan with a fixed id.
+type Plan struct {
+	ID            string  `toml:"id"`
+	App           string  `toml:"app"`
+	Name          string  `toml:"name"`
+	Title         string  `toml:"title"`
+	HideTitle     bool    `toml:"hide_title"`
+	Comparison    string  `toml:"comparison"`
+	Identity      string  `toml:"identity"`
+	Liveness      string  `toml:"liveness"`
+	LivenessLevel string  `toml:"liveness_level"`
+	QualityLevel  string  `toml:"quality_level"`
+	MatchAt       float64 `toml:"match_at"`
+	EndsOnFailure bool    `toml:"ends_on_failure"`
+	Spoofing      bool    `toml:"spoofing"`
+	KeepMedia     bool    `toml:"keep_media"`
+	Consent       Consent `toml:"consent"`
+}
+
+// Consent replaces the built-in authorisation text.
+type Consent struct {
+	Version string            `toml:"version"`
+	Text    map[string]string `toml:"text"` // by language: zh-CN, en
+}
+
+// Default is the configuration of an empty file. Its limits are our choice: the body
+// holds two images of 10 MB in base64, the time-outs let one through at 1 Mbit/s.
+func Default() Config {
+	return Config{
+		Data:      "data",
+		Demo:      true,
+		TLS:       TLS{Mode: TLSOff},
+		Retention: Retention{PurgeInterval: Duration(10 * time.Minute)},
+		Limits: Limits{
+			Captures:        64,
+			Body:            24 << 20,
+			HeaderTimeout:   Duration(10 * time.Second),
+			ReadTimeout:     Duration(3 * time.Minute),
+			WriteTimeout:    Duration(4 * time.Minute),
+			IdleTimeout:     Duration(2 * time.Minute),
+			ShutdownTimeout: Duration(10 * time.Second),
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// DefaultPlan holds the settings that a declared plan starts from. The vendor's console
+// recommends normal liveness, low quality and a similarity of 80.
+func DefaultPlan() Plan {
+	return Plan{
+		Comparison:    string(ekyc.CompareNone),
+		Identity:      string(ekyc.IdentityNone),
+		Liveness:      string(ekyc.LivenessSilent),
+		LivenessLevel: string(ekyc.LevelNormal),
+		QualityLevel:  string(ekyc.LevelLow),
+		MatchAt:       0.8,
+		KeepMedia:     true,
+	}
+}
+
+// Address is where the server listens: Listen, or what TLS.Mode makes of its absence.
+func (c Config) Address() string {
+	if c.Listen != "" {
+		return c.Listen
+	}
+	switch c.TLS.Mode {
+	case TLSSelfSigned, TLSFiles:
+		return ":8443"
+	case TLSAuto:
+		return ":443"
+	}
+	return "127.0.0.1:8080"
+}
+
+// StoreDSN is the database's name: Store.DSN, or shiren.db under Data.
+func (c Config) StoreDSN() string { return cmp.Or(c.Store.DSN, filepath.Join(c.Data, "shiren.db")) }
+
+// MasterKeyFile is Seal.KeyFile, or master.key under Data.
+func (c Config) MasterKeyFile() string {
+	return cmp.Or(c.Seal.KeyFile, filepath.Join(c.Data, "master.key"))
+}
+
+// ModelsDir is Models.Dir, or models under Data.
+func (c Config) ModelsDir() string { return cmp.Or(c.Models.Dir, filepath.Join(c.Data, "models")) }
+
+// EvidenceDir holds the sealed images.
+func (c Config) EvidenceDir() string { return filepath.Join(c.Data, "evidence") }
+
+// TLSDir holds certificates that the server made or was given by an ACME authority.
+func (c Config) TLSDir() string { return filepath.Join(c.Data, "tls") }
+
+// WantsDemo reports whether the demo app is to be offered.
+func (c Config) WantsDemo() bool { return c.Demo && len(c.Apps) == 0 }
+
+// Record is the app as the core knows it.
+func (a App) Record(created time.Time) ekyc.App {
+	r := ekyc.App{
+		ID: ekyc.AppID(a.ID), Name: a.Name, Key: a.Key, Secret: a.Secret, Disabled: a.Disabled, Created: created,
+		PerSecond: a.PerSecond, PerDay: a.PerDay,
+	}
+	for kind, n := range a.Quota {
+		if r.Quota == nil {
+			r.Quota = map[ekyc.ChargeKind]int64{}
+		}
+		r.Quota[ekyc.ChargeKind(kind)] = n
+	}
+	return r
+}
+
+// Record is the plan as the core knows it, with the built-in authorisation text where
+// none is given.
+func (p Plan) Record(created time.Time) ekyc.Plan {
+	consent := DefaultConsent()
+	if p.Consent.Version != "" || len(p.Consent.Text) > 0 {
+		consent = ekyc.Consent{Version: p.Consent.Version, Text: p.Consent.Text}
+	}
+	return ekyc.Plan{
+		ID: ekyc.PlanID(p.ID), App: ekyc.AppID(p.App), Name: p.Name, Title: p.Title, HideTitle: p.HideTitle,
+		Comparison: ekyc.ComparisonSource(p.Comparison), Identity: ekyc.IdentityInput(p.Identity),
+		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
+		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, Spoofing: p.Spoofing, KeepMedia: p.KeepMedia,
+		Consent: consent, Created: created,
+	}
+}
