@@ -1,0 +1,201 @@
+// Package capture serves the capture subject: the H5 page, what it asks over HTTP, and
+// the WebSocket over which it sends camera frames and is told what to do.
+//
+// It decides nothing. ekyc.Watch says which frames are good and when a presentation is
+// complete, ekyc.Service says what it came to; the page is told hints and reasons, never
+// scores. It records nothing of a presentation that broke off: the page comes back with
+// the same token and starts a new one.
+//
+// # Addresses
+//
+//	GET  /face/print, /face/print/    the page; ?token=&successUrl=&failedUrl= are read by its script
+//	GET  /face/print/assets/NAME      its files, named by content
+//	GET  /face/print/api/session      ?token=: the View of a session
+//	POST /face/print/api/consent      {"token","version"}: the authorisation text was agreed to
+//	POST /face/print/api/identity     {"token","name","number","type"}: who the capture subject says to be
+//	POST /face/print/api/abandon      {"token","reason"}: "camera_refused" or "cancelled"
+//	GET  /face/print/api/capture      WebSocket, below
+//
+// The POST calls take and give JSON and answer with the View as it then is, or with
+// {"error":{"code"}} and a status of 400 and up. The codes are those of ekyc.
+//
+// # The capture conversation
+//
+// The socket must come from the page's own origin. The token travels in the first
+// message, not in the address, so that it reaches no proxy's log.
+//
+//	page   → {"token":"…"}                               text, within 5 s
+//	server → {"type":"ready","window":2,"interval":100}  frames may be sent: at most window that are
+//	                                                     not accounted for, one per interval (ms)
+//	page   → one JPEG image                              binary, not mirrored, upright
+//	server → {"type":"hint","hint":"closer","progress":0.25,"seen":7}
+//	                                                     of the first 7 frames the last was looked at;
+//	                                                     earlier ones may have been dropped; "" is "all is well";
+//	                                                     "busy": the engine could not look just now
+//	server → {"type":"working"}                          the presentation is complete: stop the camera
+//	server → {"type":"result","session":View}            then closes normally
+//	server → {"type":"error","code":"…"}                 then closes; see the Err constants
+//
+// A frame that arrives while an earlier one is being looked at replaces the one that
+// waits: the newest wins and nothing queues. A session has one capture at a time: a
+// newer socket of the same token takes over, which is what a page does that lost its
+// network. An analysis that has begun goes on when its socket breaks; the page finds
+// its result through api/session.
+package capture
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"shiren/internal/ekyc"
+)
+
+// Prefix is the path under which everything here is served. Protocol: the H5 address.
+const Prefix = "/face/print"
+
+// Core is what this room calls; *ekyc.Service is one. Its promises are written there.
+type Core interface {
+	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
+	Agree(ctx context.Context, t ekyc.Token, version string) error
+	Enter(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
+	Look(ctx context.Context, frame []byte) (ekyc.Examination, error)
+	Submit(ctx context.Context, t ekyc.Token, frames []ekyc.Frame) (ekyc.Attempt, error)
+	Abandon(ctx context.Context, t ekyc.Token, code ekyc.Code) error
+}
+
+// Config is what New needs. Now and Pages are required.
+type Config struct {
+	Now func() time.Time
+	Log *slog.Logger // nil: slog.Default
+	// Pages holds index.html and assets/; it is read once, by New.
+	Pages fs.FS
+	// MaxFrameBytes bounds one camera frame; 0 means DefaultFrameBytes.
+	MaxFrameBytes int64
+	// MaxCaptures bounds the captures under way at once; a further one is told ErrBusy
+	// and tries again by itself. 0 means DefaultCaptures.
+	MaxCaptures int
+	// Origins are further hosts, as patterns of path.Match, whose pages may open the
+	// capture socket. Needed only where a proxy changes the Host header.
+	Origins []string
+	// FrameAncestors are the pages that may embed this one, as CSP sources. Empty means
+	// all: the vendor's page is embedded by relying parties in frames and apps that it
+	// does not know, and an embedder can do nothing without a token.
+	FrameAncestors []string
+}
+
+// Limits of a capture. Our choices.
+const (
+	// DefaultFrameBytes is several times a 640x480 JPEG of quality 85 (30 to 60 kB).
+	DefaultFrameBytes = 256 << 10
+	// DefaultCaptures bounds memory: a capture keeps at most 32 frames, so that 64
+	// captures of frames of the largest size hold 512 MiB; usual frames a fifth of it.
+	DefaultCaptures = 64
+
+	helloWait  = 5 * time.Second       // for the first message
+	frameWait  = 10 * time.Second      // for the next frame; longer means that the page stands still
+	frameGap   = 80 * time.Millisecond // least time between two looks
+	lookWait   = 10 * time.Second      // for the engine to look at one frame
+	writeWait  = 5 * time.Second       // for the page to take one message
+	pingEvery  = 15 * time.Second      // keeps proxies from closing a quiet socket
+	recordWait = 10 * time.Second      // for the core to record or read something
+
+	// frameBurst and frameRate bound what a page may send: a flood is not a camera.
+	frameBurst = 30
+	frameRate  = 30 // a second
+
+	pageWindow   = 2   // frames not accounted for
+	pageInterval = 100 // ms
+
+	maxBody = 16 << 10 // of a POST, bytes
+)
+
+// Codes of the error message, beside those of ekyc. The page knows a next step for each.
+const (
+	ErrReplaced = "replaced"  // the same token is being captured elsewhere, later
+	ErrBusy     = "busy"      // MaxCaptures are under way, or the engine never found time
+	ErrStep     = "step"      // the session is not at its capture; ask api/session
+	ErrIdle     = "idle"      // no frame came for 10 s
+	ErrFrame    = "bad_frame" // not a JPEG image that the engine reads, or far too many
+	ErrHello    = "bad_hello" // the first message was not understood
+	ErrRestart  = "restart"   // the server goes down; come back
+	ErrSystem   = "system"    // something failed here; the log says what
+)
+
+// Causes for which a capture is ended from outside.
+var (
+	errReplaced = errors.New("a newer capture of the same session")
+	errRestart  = errors.New("the server goes down")
+)
+
+// Handler is the room. Safe for concurrent use.
+type Handler struct {
+	core Core
+	cfg  Config
+	log  *slog.Logger
+	mux  *http.ServeMux
+	page *page
+
+	mu       sync.Mutex
+	captures map[string]*capture // by the token's digest
+	slots    int
+	closing  bool
+	group    sync.WaitGroup
+}
+
+// New returns the handler for everything under Prefix. It serves 503 with a clear
+// message in place of the page if cfg.Pages has none.
+func New(core Core, cfg Config) *Handler {
+	if cfg.MaxFrameBytes == 0 {
+		cfg.MaxFrameBytes = DefaultFrameBytes
+	}
+	if cfg.MaxCaptures == 0 {
+		cfg.MaxCaptures = DefaultCaptures
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	h := &Handler{core: core, cfg: cfg, log: cfg.Log, captures: map[string]*capture{}, mux: http.NewServeMux()}
+	var err error
+	if h.page, err = readPage(cfg.Pages); err != nil {
+		h.log.Error("the capture page cannot be served: run `make web` and build again", "err", err)
+	}
+	h.mux.HandleFunc("GET "+Prefix, h.servePage)
+	h.mux.HandleFunc("GET "+Prefix+"/{$}", h.servePage)
+	h.mux.HandleFunc("GET "+Prefix+"/assets/{name}", h.serveAsset)
+	h.mux.HandleFunc("GET "+Prefix+"/api/session", h.session)
+	h.mux.HandleFunc("POST "+Prefix+"/api/consent", h.consent)
+	h.mux.HandleFunc("POST "+Prefix+"/api/identity", h.identity)
+	h.mux.HandleFunc("POST "+Prefix+"/api/abandon", h.abandon)
+	h.mux.HandleFunc("GET "+Prefix+"/api/capture", h.capture)
+	return h
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.secure(w.Header(), r.Host)
+	h.mux.ServeHTTP(w, r)
+}
+
+// Shutdown tells every page that is being watched to come back later, takes no more
+// captures, and waits until the analyses under way have been recorded or ctx ends.
+// http.Server.Shutdown does not know of sockets: call this beside it.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	h.closing = true
+	for _, c := range h.captures {
+		c.end(errRestart)
+	}
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() { h.group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

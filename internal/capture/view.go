@@ -1,0 +1,177 @@
+package capture
+
+import (
+	"time"
+
+	"shiren/internal/ekyc"
+)
+
+// Step is what the capture subject does next.
+type Step string
+
+const (
+	StepConsent  Step = "consent"  // read and agree
+	StepIdentity Step = "identity" // type name and number
+	StepCapture  Step = "capture"  // look into the camera
+	StepRunning  Step = "running"  // an attempt is being analysed: ask again in a moment
+	StepDone     Step = "done"     // Result is final
+	StepUnusable Step = "unusable" // Reason says why
+)
+
+// Reasons why a session is unusable.
+const (
+	Expired      = "expired"       // the token's window is over
+	Attempts     = "attempts"      // it had all its attempts
+	RefMissing   = "ref_missing"   // the relying party has not uploaded its image
+	ClaimMissing = "claim_missing" // the relying party has not declared the identity
+)
+
+// View is what the page is told of a session. It holds no score, no threshold, and of
+// the identity only what the claim's own types print: masked.
+type View struct {
+	State     ekyc.State        `json:"state"`
+	Step      Step              `json:"step"`
+	Reason    string            `json:"reason,omitempty"` // of StepUnusable
+	Title     string            `json:"title"`            // empty: the page's own
+	HideTitle bool              `json:"hideTitle"`
+	Consent   Consent           `json:"consent"`
+	Identity  Identity          `json:"identity"`
+	Liveness  ekyc.LivenessKind `json:"liveness"`
+	Redirect  Redirect          `json:"redirect"`
+	Result    *Result           `json:"result"` // of the last attempt that ended; null before
+}
+
+// Consent is the authorisation text by language and whether it was agreed to.
+type Consent struct {
+	Version string            `json:"version"`
+	Text    map[string]string `json:"text"`
+	Given   bool              `json:"given"`
+}
+
+// Identity says where the identity comes from and, masked, what it is so far.
+type Identity struct {
+	Mode   ekyc.IdentityInput `json:"mode"`
+	Name   string             `json:"name,omitempty"`
+	Number string             `json:"number,omitempty"`
+	Type   ekyc.DocumentType  `json:"type"`
+}
+
+// Redirect holds the relying party's addresses as it gave them; the page checks them.
+type Redirect struct {
+	Success string `json:"success"`
+	Failed  string `json:"failed"`
+}
+
+// Result is the verdict on an attempt in words that the page has.
+type Result struct {
+	Attempt  int    `json:"attempt"`
+	Passed   bool   `json:"passed"`
+	Reason   string `json:"reason"` // one of Reasons; empty when passed
+	MayRetry bool   `json:"mayRetry"`
+	// Mend tells that trying again makes sense only with another identity, which the
+	// capture subject may type.
+	Mend bool `json:"mend"`
+}
+
+// reasons are the codes of attempts that tell the capture subject something they can
+// act on. Every other code is Other: what it means is the operator's business.
+var reasons = map[ekyc.Code]bool{
+	ekyc.NoFace: true, ekyc.SeveralFaces: true, ekyc.FaceSmall: true, ekyc.FaceBlurred: true, ekyc.FaceDark: true,
+	ekyc.FaceBright: true, ekyc.FaceCut: true, ekyc.FaceTurned: true, ekyc.EyesClosed: true,
+	ekyc.LivenessFailed: true, ekyc.NonMatch: true,
+	ekyc.IdentityMismatch: true, ekyc.IdentityUnknown: true, ekyc.PortraitNone: true, ekyc.PortraitPoor: true,
+	ekyc.CameraRefused: true, ekyc.Cancelled: true, ekyc.TimedOut: true, ekyc.Interrupted: true, ekyc.Busy: true,
+}
+
+// Other is the reason of attempts that failed for the server's or a source's sake.
+const Other = "system"
+
+// Reasons lists every value of Result.Reason but the empty one.
+func Reasons() []string {
+	list := []string{Other}
+	for _, c := range ekyc.Codes() {
+		if reasons[c] {
+			list = append(list, string(c))
+		}
+	}
+	return list
+}
+
+func reason(c ekyc.Code) string {
+	if reasons[c] {
+		return string(c)
+	}
+	return Other
+}
+
+// view computes the View of a session at now.
+func view(s *ekyc.Session, now time.Time) View {
+	v := View{
+		State: s.State(now), Title: s.Plan.Title, HideTitle: s.Plan.HideTitle, Liveness: s.Plan.Liveness,
+		Consent:  Consent{Version: s.Plan.Consent.Version, Text: s.Plan.Consent.Text, Given: s.Agreement != nil},
+		Identity: Identity{Mode: s.Plan.Identity},
+		Redirect: Redirect{Success: s.Redirect.Success, Failed: s.Redirect.Failed},
+	}
+	if c := s.Claim; c != nil {
+		v.Identity.Name, v.Identity.Number, v.Identity.Type = c.Name.String(), c.Number.String(), c.Type
+	}
+	v.Step, v.Reason = step(s, v.State)
+	if a := deciding(s, v.State, now); a != nil {
+		v.Result = &Result{Attempt: a.Ordinal, Passed: a.Outcome == ekyc.Match}
+		if !v.Result.Passed {
+			v.Result.Reason = reason(a.Code)
+			v.Result.MayRetry = v.State == ekyc.Open && v.Step != StepUnusable
+			v.Result.Mend = v.Result.MayRetry && disowned[a.Code] && s.Plan.Identity == ekyc.IdentityEntered
+		}
+	}
+	return v
+}
+
+// deciding is the attempt whose outcome the capture subject is told: on a settled
+// session the one that settled it, otherwise the last that ended.
+func deciding(s *ekyc.Session, st ekyc.State, now time.Time) *ekyc.Attempt {
+	settles := map[ekyc.State]ekyc.Outcome{ekyc.Passed: ekyc.Match, ekyc.Rejected: ekyc.NonMatched}[st]
+	for i := len(s.Attempts) - 1; i >= 0; i-- {
+		a := s.Attempts[i]
+		if a.Finished.IsZero() {
+			if now.Before(a.Lease) {
+				continue
+			}
+			a.Outcome, a.Code = ekyc.Failed, ekyc.Interrupted
+		}
+		if settles == ekyc.NotRun || a.Outcome == settles {
+			return &a
+		}
+	}
+	return nil
+}
+
+// step is what comes next. What the capture subject cannot mend is said before they
+// are asked for anything.
+func step(s *ekyc.Session, st ekyc.State) (Step, string) {
+	switch st {
+	case ekyc.Passed, ekyc.Rejected:
+		return StepDone, ""
+	case ekyc.Running:
+		return StepRunning, ""
+	case ekyc.Open:
+	default:
+		return StepUnusable, Expired
+	}
+	switch {
+	case len(s.Attempts) >= ekyc.MaxAttempts:
+		return StepUnusable, Attempts
+	case s.Plan.Comparison == ekyc.CompareUploaded && s.Reference == nil:
+		return StepUnusable, RefMissing
+	case s.Plan.Identity == ekyc.IdentityDeclared && s.Claim == nil:
+		return StepUnusable, ClaimMissing
+	case s.Agreement == nil:
+		return StepConsent, ""
+	case s.Plan.Identity == ekyc.IdentityEntered && s.Claim == nil:
+		return StepIdentity, ""
+	}
+	return StepCapture, ""
+}
+
+// disowned are the codes of attempts that failed because of the claim.
+var disowned = map[ekyc.Code]bool{ekyc.IdentityMismatch: true, ekyc.IdentityUnknown: true, ekyc.PortraitNone: true}
