@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// maxBatch bounds the writes of one transaction, so that the first of them does not wait
+// for long. Our choice; 256 writes take about 20 ms on the machine of docs/BENCHMARKS.md.
+const maxBatch = 256
+
+// group is SQLite's writer: see "Writing" in the package comment.
+type group struct {
+	db    *sql.DB
+	queue chan *op // unbuffered: what is handed over is run
+	quit  chan struct{}
+	done  chan struct{}
+}
+
+// op is one caller's write.
+type op struct {
+	ctx      context.Context
+	f        func(querier) error
+	err      error
+	panicked any
+	done     chan struct{}
+}
+
+func newGroup(db *sql.DB) *group {
+	g := &group{db: db, queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})}
+	go g.run()
+	return g
+}
+
+// do hands f to the writing goroutine and waits for the commit. A context that ends
+// before f's turn means that f does not run; afterwards the outcome is waited for, so
+// that an error always means "not written".
+func (g *group) do(ctx context.Context, f func(querier) error) error {
+	o := &op{ctx: ctx, f: f, done: make(chan struct{})}
+	select {
+	case g.queue <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.quit:
+		return ErrClosed
+	}
+	<-o.done
+	if o.panicked != nil {
+		panic(o.panicked) // in the caller's goroutine, where its handler stands
+	}
+	return o.err
+}
+
+func (g *group) close() {
+	close(g.quit)
+	<-g.done
+}
+
+func (g *group) run() {
+	defer close(g.done)
+	for {
+		select {
+		case first := <-g.queue:
+			batch := g.gather(first)
+			if err := g.transact(batch); err != nil {
+				for _, o := range batch {
+					if o.err == nil {
+						o.err = err
+					}
+				}
+			}
+			for _, o := range batch {
+				close(o.done)
+			}
+		case <-g.quit:
+			return
+		}
+	}
+}
+
+func (g *group) gather(first *op) []*op {
+	batch := []*op{first}
+	for len(batch) < maxBatch {
+		select {
+		case o := <-g.queue:
+			batch = append(batch, o)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// transact runs a batch in one transaction. Its error means that nothing of the batch
+// was written. Statements run without the callers' contexts: one that gives up must not
+// interrupt the others' transaction.
+func (g *group) transact(batch []*op) (err error) {
+	ctx := context.Background()
+	conn, err := g.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close()
+	if err := exec(ctx, conn, "begin immediate"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			// After some errors SQLite has rolled back itself and says so here.
+			exec(ctx, conn, "rollback")
+		}
+	}()
+	for _, o := range batch {
+		if o.err = o.ctx.Err(); o.err != nil {
+			continue
+		}
+		if err := exec(ctx, conn, "savepoint op"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+		if o.err = o.call(conn); o.err != nil || o.panicked != nil {
+			if err := exec(ctx, conn, "rollback to op"); err != nil {
+				return fmt.Errorf("roll back: %w", err)
+			}
+		}
+		if err := exec(ctx, conn, "release op"); err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+	}
+	if err := exec(ctx, conn, "commit"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (o *op) call(q querier) error {
+	defer func() { o.panicked = recover() }()
+	return o.f(q)
+}
+
+func exec(ctx context.Context, q querier, query string) error {
+	_, err := q.ExecContext(ctx, query)
+	return err
+}
+
+// maxRepeats bounds how often PostgreSQL may ask for a transaction to be repeated. Our choice.
+const maxRepeats = 10
+
+// postgres writes each function in a transaction of its own.
+type postgres struct{ db *sql.DB }
+
+func (p postgres) do(ctx context.Context, f func(querier) error) error {
+	for n := 1; ; n++ {
+		err := p.once(ctx, f)
+		var pg *pgconn.PgError
+		if n < maxRepeats && errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01") {
+			continue // serialization_failure, deadlock_detected
+		}
+		return err
+	}
+}
+
+func (p postgres) once(ctx context.Context, f func(querier) error) error {
+	tx, err := p.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (p postgres) close() {}
