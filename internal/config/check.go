@@ -27,6 +27,9 @@ func (l *loader) check(cfg *Config) {
 		l.bad("data", "data: want a folder; the default is \"data\"")
 	}
 	l.checkTLS(cfg.TLS)
+	if d := cfg.Store.DSN; d != "" && !slices.ContainsFunc([]string{"sqlite:", "postgres://", "postgresql://"}, func(p string) bool { return strings.HasPrefix(d, p) }) {
+		l.bad("store.dsn", "store.dsn: want sqlite:PATH or postgres://user@host/database") // it may hold a password
+	}
 	if cfg.Models.Parallel < 0 {
 		l.bad("models.parallel", "models.parallel: want 0 (the number of CPUs) or more")
 	}

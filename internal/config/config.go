@@ -73,7 +73,7 @@ type TLS struct {
 
 // Store names the sessions' database.
 type Store struct {
-	// DSN is a SQLite file's path or postgres://…; empty is shiren.db under Data.
+	// DSN is sqlite:PATH or postgres://…; empty is shiren.db under Data.
 	DSN string `toml:"dsn"`
 	// DSNFile holds the DSN instead, when it has a password in it.
 	DSNFile string `toml:"dsn_file"`
@@ -206,7 +206,9 @@ func (c Config) Address() string {
 }
 
 // StoreDSN is the database's name: Store.DSN, or shiren.db under Data.
-func (c Config) StoreDSN() string { return cmp.Or(c.Store.DSN, filepath.Join(c.Data, "shiren.db")) }
+func (c Config) StoreDSN() string {
+	return cmp.Or(c.Store.DSN, "sqlite:"+filepath.Join(c.Data, "shiren.db"))
+}
 
 // MasterKeyFile is Seal.KeyFile, or master.key under Data.
 func (c Config) MasterKeyFile() string {

@@ -23,7 +23,7 @@ func TestEmptyFileIsDefault(t *testing.T) {
 	if diff := cmp.Diff(Default(), got); diff != "" {
 		t.Errorf("empty file (-want +got):\n%s", diff)
 	}
-	if got.Address() != "127.0.0.1:8080" || !got.WantsDemo() || got.StoreDSN() != filepath.Join("data", "shiren.db") {
+	if got.Address() != "127.0.0.1:8080" || !got.WantsDemo() || got.StoreDSN() != "sqlite:"+filepath.Join("data", "shiren.db") {
 		t.Errorf("defaults: address %s, demo %v, store %s", got.Address(), got.WantsDemo(), got.StoreDSN())
 	}
 }

@@ -222,12 +222,18 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// EnvPrefix begins the names of variables that override keys. Names that begin with
-// one of EnvOther are not keys: SHIREN_CONFIG names the file, SHIREN_TEST_… steers tests.
+// EnvPrefix begins the names of variables that override keys.
 const EnvPrefix = "SHIREN_"
 
-// EnvOther are variables with the prefix that are no keys.
-var EnvOther = []string{"SHIREN_CONFIG", "SHIREN_TEST_"}
+// EnvOther are variables with the prefix that are no keys: the file's name, and what
+// steers tests. A name that ends in an underscore stands for all that begin with it.
+var EnvOther = []string{"SHIREN_CONFIG", "SHIREN_TEST_", "SHIREN_SCREENSHOTS", "SHIREN_MODELS"}
+
+func other(name string) bool {
+	return slices.ContainsFunc(EnvOther, func(o string) bool {
+		return name == o || strings.HasSuffix(o, "_") && strings.HasPrefix(name, o)
+	})
+}
 
 func (l *loader) environment(cfg *Config, environ []string) {
 	names := map[string]string{} // variable to key
@@ -238,7 +244,7 @@ func (l *loader) environment(cfg *Config, environ []string) {
 	slices.Sort(environ)
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, EnvPrefix) || slices.ContainsFunc(EnvOther, func(p string) bool { return strings.HasPrefix(name, p) }) {
+		if !strings.HasPrefix(name, EnvPrefix) || other(name) {
 			continue
 		}
 		key, ok := names[name]

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Everything that must hold: lint, import rules, the pages, unit, conformance and browser
+# tests under the race detector. Runs all of it even when something fails, ends with
+# counts, and fails if anything did.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+started=$SECONDS
+mkdir -p bin
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+failed=() passed=0 skipped=0 broken=0
+
+# check NAME COMMAND...: one check; its output is shown only when it fails.
+check() {
+	local name=$1 at=$SECONDS
+	shift
+	if "$@" >"$work/out" 2>&1; then
+		((passed += 1))
+		printf 'ok    %-28s %ss\n' "$name" $((SECONDS - at))
+	else
+		((broken += 1))
+		failed+=("$name")
+		printf 'FAIL  %-28s %ss\n' "$name" $((SECONDS - at))
+		sed 's/^/      /' "$work/out"
+	fi
+}
+
+# Without these nothing below means anything, so a failure here ends the run.
+make --no-print-directory setup-test build tools models-test e2e/client/node_modules/.package-lock.json || exit 1
+tools=$PWD/bin/tools
+
+# Findings, if any, are this command's failure.
+quiet() { local out; out=$("$@" 2>&1) || { echo "$out"; return 1; }; [[ -z $out ]] || { echo "$out"; return 1; }; }
+go_files() { git ls-files --cached --others --exclude-standard '*.go'; }
+formatted() { go_files | xargs "$tools/gofumpt" -l; }
+scripts() { shellcheck scripts/*.sh .ci/run; }
+
+check "go.mod complete" go list -mod=readonly -deps ./...
+check gofumpt quiet formatted
+check "go vet" go vet ./...
+check staticcheck "$tools/staticcheck" ./...
+check deadcode quiet "$tools/deadcode" -test ./...
+if command -v shellcheck >/dev/null; then
+	check shellcheck scripts
+else
+	echo "skip  shellcheck                   not installed"
+	((skipped += 1))
+fi
+for script in types format size; do
+	check "web $script" npm run --silent --prefix web "$script"
+done
+
+at=$SECONDS
+if npm run --silent --prefix web test -- --reporter=json --outputFile="$work/web.json" >"$work/out" 2>&1; then
+	printf 'ok    %-28s %ss\n' "web tests" $((SECONDS - at))
+else
+	printf 'FAIL  %-28s %ss\n' "web tests" $((SECONDS - at))
+	failed+=("web tests")
+	sed 's/^/      /' "$work/out"
+fi
+count() { node -p "(JSON.parse(require('fs').readFileSync('$work/web.json'))['$1'] || 0)" 2>/dev/null || echo 0; }
+((passed += $(count numPassedTests)))
+((skipped += $(count numPendingTests)))
+web_failed=$(count numFailedTests)
+[[ -s $work/web.json ]] || web_failed=1
+((broken += web_failed))
+
+# The Go tests. -p 2: the browser and the engine share the CPUs with the packages beside them.
+cat >"$work/counts.sh" <<'COUNTS'
+#!/bin/sh
+echo "$TESTS_TOTAL $TESTS_FAILED $TESTS_SKIPPED $TESTS_ERRORS" >"$SHIREN_TEST_COUNTS"
+COUNTS
+chmod +x "$work/counts.sh"
+echo "go tests, under the race detector:"
+SHIREN_TEST_COUNTS=$work/counts "$tools/gotestsum" --format pkgname --format-hide-empty-pkg --hide-summary=skipped \
+	--post-run-command "$work/counts.sh" -- -race -timeout 14m ./... || failed+=("go tests")
+read -r total bad skip errors <"$work/counts" || { total=0 bad=1 skip=0 errors=0; }
+((passed += total - bad - skip))
+((skipped += skip))
+((broken += bad + errors))
+
+echo
+echo "took $((SECONDS - started))s"
+if ((${#failed[@]})); then
+	printf 'failed: %s\n' "${failed[*]}"
+	((broken > 0)) || broken=${#failed[@]}
+fi
+echo "$passed passed, $broken failed, $skipped skipped"
+((broken == 0))
