@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -293,8 +294,11 @@ func (s *Service) Enrol(ctx context.Context, app App, t Token, image []byte, qua
 	if x.Width*x.Height > UploadPixels {
 		return Errorf(ImagePixels, "the image has %d x %d pixels; at most 1920 x 1080 are accepted", x.Width, x.Height)
 	}
-	now := s.Now().UTC()
-	ev, err := s.keep(ctx, &ses, EvidenceReference, 0, now.UnixNano(), image, ses.Opened.Add(TokenWindow+ResultKept))
+	// Each upload has a name of its own, so that a late one cannot replace the image
+	// that an attempt was decided on.
+	var n [8]byte
+	s.random(n[:])
+	ev, err := s.keep(ctx, &ses, EvidenceReference, 0, int64(binary.BigEndian.Uint64(n[:])), image, ses.Opened.Add(TokenWindow+ResultKept))
 	if err != nil {
 		return err
 	}
