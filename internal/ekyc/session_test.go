@@ -144,8 +144,11 @@ func TestTokenWindow(t *testing.T) {
 		after time.Duration
 		want  State
 	}{
-		{0, Open}, {TokenWindow - time.Second, Open}, {TokenWindow, Expired},
-		{ResultKept - time.Second, Expired}, {ResultKept, Gone},
+		{0, Open},
+		{TokenWindow - time.Second, Open},
+		{TokenWindow, Expired},
+		{ResultKept - time.Second, Expired},
+		{ResultKept, Gone},
 	} {
 		if got := s.State(t0.Add(c.after)); got != c.want {
 			t.Errorf("state %v after opening: got %s, want %s", c.after, got, c.want)
