@@ -108,7 +108,7 @@ func (s *Store) openApp(id, keyText, docText string) (ekyc.App, error) {
 	}
 	var a ekyc.App
 	if err := json.Unmarshal(plain, &a); err != nil {
-		return ekyc.App{}, fmt.Errorf("the record is damaged: %w", err)
+		return ekyc.App{}, errDamaged
 	}
 	utc(&a.Created)
 	return a, nil
@@ -172,7 +172,7 @@ func (s *Store) Plans(ctx context.Context) ([]ekyc.Plan, error) {
 func decodePlan(doc string) (ekyc.Plan, error) {
 	var p ekyc.Plan
 	if err := json.Unmarshal([]byte(doc), &p); err != nil {
-		return ekyc.Plan{}, fmt.Errorf("the record is damaged: %w", err)
+		return ekyc.Plan{}, errDamaged
 	}
 	utc(&p.Created)
 	return p, nil

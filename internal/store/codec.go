@@ -15,11 +15,14 @@ import (
 
 // docFormat is the first byte of a session's document before it is sealed.
 //
-// Format 1: the length of a JSON text as a uvarint, the JSON text, and the reference's
-// template as little-endian float32. JSON, because a reader skips fields that it does not
-// know and leaves those that it misses at zero, so that a session can outlive an upgrade;
-// the template apart, because 512 numbers cost more as JSON than the whole rest.
+// Format 1: the length of a JSON text in 4 bytes, little-endian, the JSON text, and the
+// reference's template as little-endian float32. JSON, because a reader skips fields that
+// it does not know and leaves those that it misses at zero, so that a session can outlive
+// an upgrade; the template apart, because 512 numbers cost more as JSON than all the rest.
 const docFormat = 1
+
+// docHead is the size of what precedes the JSON text.
+const docHead = 5
 
 // encodeSession writes s without its Key, which has a column of its own.
 func encodeSession(s *ekyc.Session) ([]byte, error) {
@@ -31,32 +34,36 @@ func encodeSession(s *ekyc.Session) ([]byte, error) {
 		vector, r.Template.Vector = r.Template.Vector, nil
 		c.Reference = &r
 	}
-	text, err := marshal(&c)
-	if err != nil {
+	var doc bytes.Buffer
+	doc.Grow(4096 + 4*len(vector)) // most sessions
+	doc.Write(make([]byte, docHead))
+	if err := encodeJSON(&doc, &c); err != nil {
 		return nil, err
 	}
-	doc := make([]byte, 0, 1+binary.MaxVarintLen64+len(text)+4*len(vector))
-	doc = append(doc, docFormat)
-	doc = binary.AppendUvarint(doc, uint64(len(text)))
-	doc = append(doc, text...)
+	head := doc.Bytes()[:docHead]
+	head[0] = docFormat
+	binary.LittleEndian.PutUint32(head[1:], uint32(doc.Len()-docHead))
+	out := doc.Bytes()
 	for _, v := range vector {
-		doc = binary.LittleEndian.AppendUint32(doc, math.Float32bits(v))
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 	}
-	return doc, nil
+	return out, nil
 }
 
 func decodeSession(doc []byte) (ekyc.Session, error) {
 	if len(doc) == 0 || doc[0] != docFormat {
 		return ekyc.Session{}, errors.New("the record has a format that this release does not know")
 	}
-	n, size := binary.Uvarint(doc[1:])
-	rest := doc[1+max(size, 0):]
-	if size <= 0 || n > uint64(len(rest)) || (uint64(len(rest))-n)%4 != 0 {
-		return ekyc.Session{}, errors.New("the record is damaged")
+	if len(doc) < docHead {
+		return ekyc.Session{}, errDamaged
+	}
+	n, rest := uint64(binary.LittleEndian.Uint32(doc[1:])), doc[docHead:]
+	if n > uint64(len(rest)) || (uint64(len(rest))-n)%4 != 0 {
+		return ekyc.Session{}, errDamaged
 	}
 	var s ekyc.Session
 	if err := json.Unmarshal(rest[:n], &s); err != nil {
-		return ekyc.Session{}, fmt.Errorf("the record is damaged: %w", err)
+		return ekyc.Session{}, errDamaged // the cause may quote the record
 	}
 	if raw := rest[n:]; len(raw) > 0 && s.Reference != nil {
 		v := make([]float32, len(raw)/4)
@@ -99,15 +106,24 @@ func toUTC(s *ekyc.Session) {
 
 func utc(t *time.Time) { *t = t.Round(0).UTC() }
 
-// marshal is json.Marshal without its escapes for HTML, which addresses are full of.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+// errDamaged takes the place of encoding/json's errors, which may quote what they read.
+var errDamaged = errors.New("the record is damaged")
+
+// encodeJSON is json.Marshal without its escapes for HTML, which addresses are full of.
+func encodeJSON(b *bytes.Buffer, v any) error {
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return nil, err
+		return fmt.Errorf("encode: %w", err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	b.Truncate(b.Len() - 1) // Encode ends with a line end
+	return nil
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	err := encodeJSON(&b, v)
+	return b.Bytes(), err
 }
 
 // Bytes are kept as text, which both databases call the same.

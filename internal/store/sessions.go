@@ -161,7 +161,7 @@ func (s *Store) session(ctx context.Context, q querier, digest, lock string) (se
 func (s *Store) sealSession(digest string, ses *ekyc.Session) (key, doc string, err error) {
 	plain, err := encodeSession(ses)
 	if err != nil {
-		return "", "", fmt.Errorf("encode: %w", err)
+		return "", "", err
 	}
 	return s.seal(ses.Key, plain, sessionContext(digest))
 }
