@@ -1,0 +1,87 @@
+package baidu
+
+import (
+	"shiren/api/baidu"
+	"shiren/internal/ekyc"
+)
+
+// entry is how the vendor says a core code: as a scheme interface's error_code, as a
+// single interface's, and as getall's message (seed: "核验失败时返回具体错误原因,如“身份证姓名不匹配”").
+type entry struct {
+	scheme, rest baidu.Code
+	message      string
+}
+
+// codes is the one table from core to vendor; a test requires it to be whole. Which
+// numbers are documented for what and which are our choice: docs/divergences/baidu.md.
+var codes = map[ekyc.Code]entry{
+	ekyc.OK: {baidu.OK, baidu.OK, "核验成功"},
+
+	ekyc.BadRequest:     {baidu.BadRequest, baidu.InvalidParam, "请求参数错误"},
+	ekyc.MissingParam:   {baidu.InvalidParam, baidu.ParamNull, "缺少参数"},
+	ekyc.UnknownMethod:  {baidu.UnsupportedMethod, baidu.UnsupportedMethod, "接口不存在"},
+	ekyc.BodyTooLarge:   {baidu.ImageSizeError, baidu.ImageSizeError, "请求体过大"},
+	ekyc.AccessInvalid:  {baidu.AccessTokenInvalid, baidu.AccessTokenInvalid, "access_token无效"},
+	ekyc.AccessExpired:  {baidu.AccessTokenExpired, baidu.AccessTokenExpired, "access_token已过期"},
+	ekyc.AccessMissing:  {baidu.InvalidParameter, baidu.InvalidParameter, "缺少access_token"},
+	ekyc.SignatureWrong: {baidu.IAMFailed, baidu.IAMFailed, "鉴权失败"},
+	ekyc.AppUnknown:     {baidu.IAMFailed, baidu.IAMFailed, "鉴权失败"},
+	ekyc.SecretWrong:    {baidu.IAMFailed, baidu.IAMFailed, "鉴权失败"},
+	ekyc.AppDisabled:    {baidu.NoPermission, baidu.NoPermission, "应用已停用"},
+	ekyc.QuotaNone:      {baidu.RateLimit, baidu.RateLimit, "接口未开通"},
+	ekyc.LimitRate:      {baidu.RateLimit, baidu.RateLimit, "请求过于频繁"},
+	ekyc.LimitDay:       {baidu.DailyLimit, baidu.DailyLimit, "当日调用量已用完"},
+	ekyc.LimitTotal:     {baidu.TotalLimit, baidu.TotalLimit, "调用总量已用完"},
+
+	ekyc.PlanUnknown:    {baidu.PlanAbsent, baidu.PlanAbsent, "方案不存在"},
+	ekyc.PlanForeign:    {baidu.PlanForeign, baidu.PlanForeign, "方案不属于该应用"},
+	ekyc.TokenInvalid:   {baidu.VerifyTokenInvalid, baidu.VerifyTokenInvalid, "Token无效或者已过期"},
+	ekyc.NotStarted:     {baidu.NotStarted, baidu.NotStarted, "认证尚未开始"},
+	ekyc.Undecided:      {baidu.NotStarted, baidu.NotStarted, "认证尚未完成"},
+	ekyc.NotSwitchedOn:  {baidu.NoPermission, baidu.NoPermission, "方案未开启此功能"},
+	ekyc.ConsentMissing: {baidu.NotStarted, baidu.NotStarted, "用户尚未授权"},
+	ekyc.ClaimMissing:   {baidu.InvalidParam, baidu.InvalidParam, "缺少身份信息"},
+	ekyc.RefMissing:     {baidu.InvalidParam, baidu.InvalidParam, "缺少对比图片"},
+	ekyc.EvidenceGone:   {baidu.VerifyTokenInvalid, baidu.VerifyTokenInvalid, "图片未保存或已过期"},
+
+	ekyc.BadName:          {baidu.NameFormat, baidu.NameFormat, "姓名格式错误"},
+	ekyc.BadIDNumber:      {baidu.IDNumberFormat, baidu.IDNumberFormat, "身份证号格式错误"},
+	ekyc.BadDocumentType:  {baidu.InvalidParam, baidu.InvalidParam, "证件类型不支持"},
+	ekyc.IdentityMismatch: {baidu.IdentityMismatch, baidu.IdentityMismatch, "身份证姓名不匹配"},
+	ekyc.IdentityUnknown:  {baidu.IDNumberAbsent, baidu.IDNumberAbsent, "身份证号不存在"},
+	ekyc.PortraitNone:     {baidu.PortraitAbsent, baidu.PortraitAbsent, "权威数据源无人像照片"},
+	ekyc.PortraitPoor:     {baidu.PortraitPoor, baidu.PortraitPoor, "权威数据源人像照片质量过低"},
+	ekyc.SourceFailed:     {baidu.SystemBusy, baidu.SystemBusy, "权威数据源无响应"},
+	ekyc.SourceMissing:    {baidu.ServiceFault, baidu.SystemError, "未配置权威数据源"},
+
+	ekyc.ImageEmpty:     {baidu.ParamNull, baidu.ParamNull, "图片为空"},
+	ekyc.ImageNotBase64: {baidu.ParamImage, baidu.ParamImage, "图片不是base64"},
+	ekyc.ImageTooLarge:  {baidu.ImageSizeError, baidu.ImageSizeError, "图片过大"},
+	ekyc.ImagePixels:    {baidu.ImageSizeError, baidu.ImageSizeError, "图片分辨率超出范围"},
+	ekyc.ImageFormat:    {baidu.ImageCheckFail, baidu.ImageCheckFail, "图片格式不支持"},
+	ekyc.ImageHEIC:      {baidu.ImageCheckFail, baidu.ImageCheckFail, "不支持HEIC图片"},
+	ekyc.ImageAnimated:  {baidu.ImageCheckFail, baidu.ImageCheckFail, "不支持动图"},
+	ekyc.ImageDamaged:   {baidu.ImageCheckFail, baidu.ImageCheckFail, "图片已损坏"},
+
+	ekyc.NoFace:       {baidu.NoFace, baidu.NoFace, "未检测到人脸"},
+	ekyc.SeveralFaces: {baidu.QualityControlError, baidu.QualityControlError, "检测到多张人脸"},
+	ekyc.FaceSmall:    {baidu.QualityControlError, baidu.QualityControlError, "人脸过小"},
+	ekyc.FaceBlurred:  {baidu.FaceFuzzy, baidu.FaceFuzzy, "人脸模糊"},
+	ekyc.FaceDark:     {baidu.FaceLight, baidu.FaceLight, "人脸光线过暗"},
+	ekyc.FaceBright:   {baidu.FaceLight, baidu.FaceLight, "人脸光线过亮"},
+	ekyc.FaceCut:      {baidu.FaceIncomplete, baidu.FaceIncomplete, "人脸不完整"},
+	ekyc.FaceTurned:   {baidu.QualityControlError, baidu.QualityControlError, "人脸角度过大"},
+	ekyc.EyesClosed:   {baidu.QualityControlError, baidu.QualityControlError, "双眼闭合"},
+
+	ekyc.LivenessFailed: {baidu.LivenessFail, baidu.LivenessFail, "活体检测未通过"},
+	ekyc.NonMatch:       {baidu.MatchUserAbsent, baidu.MatchUserAbsent, "人脸比对不通过"},
+	ekyc.RefLiveness:    {baidu.LivenessFail, baidu.LivenessFail, "图片活体检测未通过"},
+
+	ekyc.CameraRefused: {baidu.NotStarted, baidu.NotStarted, "用户拒绝摄像头授权"},
+	ekyc.Cancelled:     {baidu.NotStarted, baidu.NotStarted, "用户取消核验"},
+	ekyc.TimedOut:      {baidu.NotStarted, baidu.NotStarted, "核验超时"},
+	ekyc.Interrupted:   {baidu.NetworkUnavailable, baidu.NetworkUnavailable, "核验中断"},
+	ekyc.EngineFailed:  {baidu.ServiceFault, baidu.SystemError, "服务异常"},
+	ekyc.Busy:          {baidu.Unavailable, baidu.Unavailable, "服务繁忙"},
+	ekyc.Internal:      {baidu.ServiceFault, baidu.SystemError, "服务异常"},
+}

@@ -1,0 +1,347 @@
+package baidu
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"shiren/api/baidu"
+	"shiren/internal/ekyc"
+)
+
+// beijing is the zone of all times that the vendor writes.
+var beijing = time.FixedZone("+08:00", 8*60*60)
+
+func stamp(t time.Time) string { return t.In(beijing).Format(baidu.TimeLayout) }
+
+// percent is a score on the vendor's 0 to 100 scale, to 4 decimals as in the seed.
+func percent(s ekyc.Score) float64 { return math.Round(float64(s)*1e6) / 1e4 }
+
+// unit is a score on the vendor's 0 to 1 scale, to 7 decimals as in the seed.
+func unit(s ekyc.Score) float64 { return math.Round(float64(s)*1e7) / 1e7 }
+
+// result reads the session that a result interface is about.
+func (h *handler) result(c *call) (ekyc.Session, error) {
+	t, err := c.verifyToken()
+	if err != nil {
+		return ekyc.Session{}, err
+	}
+	return h.core.Result(c.r.Context(), c.app, t)
+}
+
+// passed returns the attempt that passed; without one, the last attempt's code as an
+// error (seed 二.2: "认证失败返回错误码").
+func (h *handler) passed(ses *ekyc.Session) (ekyc.Attempt, error) {
+	list := ses.Verifications(h.now())
+	for _, a := range list {
+		if a.Outcome == ekyc.Match {
+			return a, nil
+		}
+	}
+	last := list[len(list)-1] // Result says NotStarted where there is none
+	return ekyc.Attempt{}, ekyc.Errorf(last.Code, "the verification did not pass")
+}
+
+// simple gives the address of the verified face. Seed 二.1.
+func (h *handler) simple(c *call) (any, error) {
+	ses, err := h.result(c)
+	if err != nil {
+		return nil, err
+	}
+	face, err := h.face(&ses)
+	if err != nil {
+		return nil, err
+	}
+	return baidu.SimpleResult{Image: h.link(c.r, ses.Token, face, face.Until)}, nil
+}
+
+// face is the picture of the attempt that passed.
+func (h *handler) face(ses *ekyc.Session) (ekyc.Evidence, error) {
+	a, err := h.passed(ses)
+	if err != nil {
+		return ekyc.Evidence{}, err
+	}
+	found := ses.Find(ekyc.EvidenceFace, a.Ordinal)
+	if len(found) == 0 || !h.now().Before(found[0].Until) {
+		return ekyc.Evidence{}, ekyc.Errorf(ekyc.EvidenceGone, "the image was not kept, or was erased when it was due")
+	}
+	return found[0], nil
+}
+
+// detail gives a passed verification's scores and identity. Seed 二.2.
+func (h *handler) detail(c *call) (any, error) {
+	ses, err := h.result(c)
+	if err != nil {
+		return nil, err
+	}
+	a, err := h.passed(&ses)
+	if err != nil {
+		return nil, err
+	}
+	demoted := false // silent liveness is real-time, and nothing else is offered instead
+	out := baidu.DetailResult{VerifyResult: baidu.DetailVerify{LivenessScore: unit(a.Live), IsDemote: &demoted}}
+	if a.Compared {
+		out.VerifyResult.Score = percent(a.Score)
+	}
+	if ses.Plan.Spoofing {
+		out.VerifyResult.Spoofing = unit(1 - a.Live)
+	}
+	if a.Claim != nil {
+		out.IDCardConfirm = &baidu.DetailConfirm{Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number)}
+	}
+	return out, nil
+}
+
+// stat counts the session's inner calls by interface and code. Seed 二.3.
+func (h *handler) stat(c *call) (any, error) {
+	ses, err := h.result(c)
+	if err != nil {
+		return nil, err
+	}
+	count := func(interfaces ...ekyc.Interface) []baidu.StatCount {
+		n := map[baidu.Code]int{}
+		for _, call := range ses.Calls {
+			if slices.Contains(interfaces, call.Interface) {
+				n[codes[call.Code].scheme]++
+			}
+		}
+		list := make([]baidu.StatCount, 0, len(n))
+		for code, k := range n {
+			list = append(list, baidu.StatCount{ErrorCode: text(code), Count: baidu.Int(k)})
+		}
+		slices.SortFunc(list, func(a, b baidu.StatCount) int {
+			return cmp.Or(cmp.Compare(len(a.ErrorCode), len(b.ErrorCode)), cmp.Compare(a.ErrorCode, b.ErrorCode))
+		})
+		return list
+	}
+	countText := func(interfaces ...ekyc.Interface) []baidu.StatCountText {
+		list := []baidu.StatCountText{}
+		for _, s := range count(interfaces...) {
+			list = append(list, baidu.StatCountText{ErrorCode: s.ErrorCode, Count: baidu.IntText(s.Count)})
+		}
+		return list
+	}
+	return baidu.StatResult{
+		VerifyFIN:         count(),
+		Sessioncode:       count(ekyc.CallSession),
+		OCR:               count(ekyc.CallOCR),
+		Verify:            count(ekyc.CallVerify, ekyc.CallMatch),
+		VideoLiveness:     countText(ekyc.CallSilent, ekyc.CallVideo),
+		LivenessColourful: countText(ekyc.CallFlash),
+		VerifySec:         countText(),
+	}, nil
+}
+
+func text(c baidu.Code) baidu.Text { return baidu.Text(strconv.Itoa(int(c))) }
+
+// media gives the addresses of a presentation's pictures, for a day, where the plan
+// keeps them. Seed 二.4. It is the passed presentation, else the last one with pictures.
+func (h *handler) media(c *call) (any, error) {
+	ses, err := h.result(c)
+	if err != nil {
+		return nil, err
+	}
+	if !ses.Plan.KeepMedia {
+		return nil, ekyc.Errorf(ekyc.NotSwitchedOn, "the plan does not keep recordings; the operator can switch it on")
+	}
+	list := ses.Verifications(h.now())
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b ekyc.Attempt) int { // the passed one first
+		switch {
+		case a.Outcome == ekyc.Match && b.Outcome != ekyc.Match:
+			return -1
+		case b.Outcome == ekyc.Match && a.Outcome != ekyc.Match:
+			return 1
+		}
+		return 0
+	})
+	for _, a := range list {
+		until := a.Finished.Add(ekyc.MediaKept)
+		if !h.now().Before(until) {
+			continue
+		}
+		frames := ses.Find(ekyc.EvidenceFrame, a.Ordinal)
+		slices.Reverse(frames) // best first
+		var out baidu.MediaResult
+		for _, e := range append(ses.Find(ekyc.EvidenceFace, a.Ordinal), frames...) {
+			if h.now().Before(e.Until) && len(out.Images) < ekyc.MediaImages {
+				out.Images = append(out.Images, h.link(c.r, ses.Token, e, until))
+			}
+		}
+		if len(out.Images) > 0 {
+			return out, nil
+		}
+	}
+	return nil, ekyc.Errorf(ekyc.EvidenceGone, "no recording was kept, or its day is over")
+}
+
+// getAll tells everything about a token's verifications and charges. Seed 二.5.
+func (h *handler) getAll(c *call) (any, error) {
+	ses, err := h.result(c)
+	if err != nil {
+		return nil, err
+	}
+	out := baidu.GetAllResult{VerifyResult: []baidu.VerifyRecord{}}
+	for _, ch := range ses.Charges() {
+		switch ch.Kind {
+		case ekyc.ChargeVerify:
+			out.VerifyChargeCount++
+		case ekyc.ChargeMatch:
+			out.MatchChargeCount++
+		case ekyc.ChargeLive:
+			out.LiveChargeCount++
+		case ekyc.ChargeOCR:
+			out.OCRChargeCount++
+		}
+	}
+	for i, a := range ses.Verifications(h.now()) {
+		out.VerifyResult = append(out.VerifyResult, h.record(c.r, &ses, a, i+1))
+	}
+	out.VerifyCount = len(out.VerifyResult)
+	return out, nil
+}
+
+func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, order int) baidu.VerifyRecord {
+	demoted := false
+	v := baidu.VerifyRecord{
+		Order:          order,
+		IsVerifyPassed: a.Outcome == ekyc.Match,
+		Code:           text(codes[a.Code].scheme),
+		Message:        codes[a.Code].message,
+		VerifyTime:     stamp(a.Finished),
+		VerifyDetail:   baidu.VerifyDetail{IsDemote: &demoted},
+	}
+	for _, ch := range a.Charges {
+		if ch.Kind == ekyc.ChargeOCR {
+			v.IsOCRCharge, v.OCRChargeTime, v.OCRCount = true, stamp(ch.At), v.OCRCount+1
+			continue
+		}
+		v.IsCharged, v.ChargeTime = true, stamp(ch.At)
+		v.ChargeType = map[ekyc.ChargeKind]string{
+			ekyc.ChargeVerify: baidu.ChargeVerify, ekyc.ChargeMatch: baidu.ChargeMatch, ekyc.ChargeLive: baidu.ChargeLive,
+		}[ch.Kind]
+	}
+	d := &v.VerifyDetail
+	if f := ses.Find(ekyc.EvidenceFace, a.Ordinal); len(f) > 0 && h.now().Before(f[0].Until) {
+		d.FaceImage = h.link(r, ses.Token, f[0], f[0].Until)
+	}
+	for _, call := range ses.Calls {
+		if call.LogID == a.LogID && (call.Interface == ekyc.CallVerify || call.Interface == ekyc.CallMatch) {
+			d.VerifyLogID = a.LogID
+		}
+	}
+	if a.Compared {
+		s := percent(a.Score)
+		d.Score = &s
+	}
+	if ses.Plan.Comparison != ekyc.CompareNone {
+		t := percent(ses.Plan.MatchAt)
+		d.Threshold = &t
+	}
+	if ses.Plan.Spoofing {
+		d.SpoofingScore = new(float64) // seed: "预留功能字段,当前返回为0"
+	}
+	if a.Claim != nil {
+		v.IDCardConfirm = &baidu.RecordConfirm{
+			Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number), IDCardType: baidu.Text(strconv.Itoa(int(a.Claim.Type))),
+		}
+	}
+	return v
+}
+
+// link makes the address of an image. The seed's address holds the verify token alone;
+// as every capture subject has that, it opens nothing without the signature.
+func (h *handler) link(r *http.Request, t ekyc.Token, e ekyc.Evidence, until time.Time) string {
+	base := h.base
+	if base == "" {
+		base = "http://"
+		if r.TLS != nil {
+			base = "https://"
+		}
+		base += r.Host
+	}
+	q := url.Values{
+		"verify_token": {string(t)}, "image": {e.Ref},
+		"expires": {strconv.FormatInt(until.Unix(), 10)}, "sign": {h.core.SignLink(linkTo(t, e.Ref), until)},
+	}
+	return base + baidu.PathImage + "?" + q.Encode()
+}
+
+func linkTo(t ekyc.Token, ref string) string { return "baidu image " + t.Digest() + " " + ref }
+
+// image serves an image: to whoever has its signed address, and to the relying party
+// that owns the session.
+func (h *handler) image(w http.ResponseWriter, r *http.Request) {
+	c := &call{r: r, route: baidu.PathImage, logID: h.core.LogID()}
+	data, e, err := h.open(c)
+	if err != nil {
+		code, detail := h.vendor(c, err)
+		status := http.StatusNotFound
+		switch code {
+		case baidu.AccessTokenInvalid, baidu.AccessTokenExpired, baidu.InvalidParameter, baidu.IAMFailed, baidu.NoPermission:
+			status = http.StatusForbidden
+		case baidu.UnsupportedMethod:
+			status = http.StatusMethodNotAllowed
+		case baidu.ServiceFault:
+			status = http.StatusInternalServerError
+		case baidu.RateLimit, baidu.DailyLimit, baidu.TotalLimit:
+			status = http.StatusTooManyRequests
+		}
+		h.write(w, status, envelope(c, code, detail))
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", e.Type)
+	header.Set("Content-Length", strconv.Itoa(len(data)))
+	header.Set("Cache-Control", "private, no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(data)
+	}
+}
+
+func (h *handler) open(c *call) ([]byte, ekyc.Evidence, error) {
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		return nil, ekyc.Evidence{}, ekyc.Errorf(ekyc.UnknownMethod, "use GET")
+	}
+	q, ctx := c.r.URL.Query(), c.r.Context()
+	t, ref := ekyc.Token(q.Get("verify_token")), q.Get("image")
+	if sign := q.Get("sign"); sign != "" {
+		until, err := strconv.ParseInt(q.Get("expires"), 10, 64)
+		if err != nil {
+			return nil, ekyc.Evidence{}, ekyc.Errorf(ekyc.EvidenceGone, "the link was cut; ask for a new one")
+		}
+		if err := h.core.CheckLink(linkTo(t, ref), time.Unix(until, 0), sign); err != nil {
+			return nil, ekyc.Evidence{}, err
+		}
+		return h.core.Evidence(ctx, t, ref)
+	}
+	return h.ownFace(ctx, c, t)
+}
+
+// ownFace opens the seed's bare address for an authenticated relying party.
+func (h *handler) ownFace(ctx context.Context, c *call, t ekyc.Token) ([]byte, ekyc.Evidence, error) {
+	app, err := h.authenticate(c.r)
+	if err == nil {
+		c.app = app
+		err = h.core.Admit(app)
+	}
+	if err != nil {
+		return nil, ekyc.Evidence{}, err
+	}
+	ses, err := h.core.Result(ctx, app, t)
+	if err != nil {
+		return nil, ekyc.Evidence{}, err
+	}
+	face, err := h.face(&ses)
+	if err != nil {
+		return nil, ekyc.Evidence{}, err
+	}
+	return h.core.Evidence(ctx, t, face.Ref)
+}
