@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+
+	"shiren/internal/config"
+	"shiren/internal/ekyc"
+)
+
+// declare brings the configuration's apps and plans into the database. What is there
+// already and equal is left alone, and the moment of creation stays what it was. Apps
+// and plans that are no longer declared stay: sessions and charges refer to them.
+func (d *Data) declare(ctx context.Context) error {
+	now := d.now().UTC()
+	for _, a := range d.Config.Apps {
+		want := a.Record(now)
+		have, err := d.Store.App(ctx, want.ID)
+		switch {
+		case err == nil:
+			want.Created = have.Created
+			if sameApp(want, have) {
+				continue
+			}
+		case !errors.Is(err, ekyc.ErrAbsent):
+			return fmt.Errorf("read app %s: %w", want.ID, err)
+		}
+		if err := d.Store.PutApp(ctx, want); err != nil {
+			return fmt.Errorf("store the declared app %s: %w", want.ID, err)
+		}
+	}
+	for _, p := range d.Config.Plans {
+		if err := d.putPlan(ctx, p.Record(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameApp(a, b ekyc.App) bool {
+	if !maps.Equal(a.Quota, b.Quota) {
+		return false
+	}
+	a.Quota, b.Quota = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// putPlan stores a plan, unless the same one is there.
+func (d *Data) putPlan(ctx context.Context, want ekyc.Plan) error {
+	have, err := d.Store.Plan(ctx, want.ID)
+	switch {
+	case err == nil:
+		want.Created = have.Created
+		if reflect.DeepEqual(want, have) {
+			return nil
+		}
+	case !errors.Is(err, ekyc.ErrAbsent):
+		return fmt.Errorf("read plan %s: %w", want.ID, err)
+	}
+	if err := d.Store.PutPlan(ctx, want); err != nil {
+		return fmt.Errorf("store the declared plan %s: %w", want.ID, err)
+	}
+	return nil
+}
+
+// DemoApp is the id of the app that a first start without configuration makes.
+const DemoApp ekyc.AppID = "100000"
+
+// demoPlans are the demo app's plans, one for each kind of comparison.
+func demoPlans() []config.Plan {
+	live, uploaded, authority := config.DefaultPlan(), config.DefaultPlan(), config.DefaultPlan()
+	live.ID, live.Name = "1", "liveness only"
+	uploaded.ID, uploaded.Name, uploaded.Comparison = "2", "an uploaded image", string(ekyc.CompareUploaded)
+	authority.ID, authority.Name = "3", "the registry, identity entered by the person"
+	authority.Comparison, authority.Identity = string(ekyc.CompareAuthority), string(ekyc.IdentityEntered)
+	plans := []config.Plan{live, uploaded, authority}
+	for i := range plans {
+		plans[i].App = string(DemoApp)
+	}
+	return plans
+}
+
+// Demo makes the demo app and its plans on the first start, and finds them on later
+// ones. Its key and secret are random and are kept. ok is false where there is none:
+// apps are declared or were added, or demo is off; an earlier demo app is switched off then.
+func (s *Server) Demo(ctx context.Context) (app ekyc.App, ok bool, err error) {
+	app, err = s.Store.App(ctx, DemoApp)
+	known := err == nil
+	if err != nil && !errors.Is(err, ekyc.ErrAbsent) {
+		return app, false, fmt.Errorf("read the demo app: %w", err)
+	}
+	if !s.Config.WantsDemo() {
+		if known && !app.Disabled && !s.declared(DemoApp) {
+			app.Disabled = true
+			s.options.Log.Info("the demo app of an earlier start is switched off", "app", string(app.ID))
+			return app, false, s.Store.PutApp(ctx, app)
+		}
+		return app, false, nil
+	}
+	if known {
+		return app, !app.Disabled, nil
+	}
+	apps, err := s.Store.Apps(ctx)
+	if err != nil || len(apps) > 0 {
+		return app, false, err
+	}
+	now := s.now().UTC()
+	app = ekyc.App{ID: DemoApp, Name: "demo", Created: now}
+	if app.Key, err = NewKey(s.options.Rand); err != nil {
+		return app, false, err
+	}
+	secret, err := NewKey(s.options.Rand)
+	if err != nil {
+		return app, false, err
+	}
+	app.Secret = ekyc.Secret(secret)
+	if err := s.Store.PutApp(ctx, app); err != nil {
+		return app, false, fmt.Errorf("store the demo app: %w", err)
+	}
+	for _, p := range demoPlans() {
+		if err := s.putPlan(ctx, p.Record(now)); err != nil {
+			return app, false, err
+		}
+	}
+	return app, true, nil
+}
+
+func (d *Data) declared(id ekyc.AppID) bool {
+	for _, a := range d.Config.Apps {
+		if a.ID == string(id) {
+			return true
+		}
+	}
+	return false
+}

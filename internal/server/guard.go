@@ -1,0 +1,79 @@
+package server
+
+import (
+	"bufio"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// guard stands before every room: it bounds bodies, turns a panic into an answer, and
+// writes the access log. The log has no query, since tokens travel there, no body, and
+// no address of the client.
+func guard(next http.Handler, o Options) http.Handler {
+	log, limit := o.Log, int64(o.Config.Limits.Body)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := o.Now()
+		seen := &observed{ResponseWriter: w}
+		if limit > 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
+		defer func() {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				// A panic's value may quote what was being worked on, so only its place is logged.
+				log.ErrorContext(r.Context(), "a handler panicked", "path", r.URL.Path, "stack", string(debug.Stack()))
+				if seen.status == 0 {
+					plain(seen, http.StatusInternalServerError, "something failed here; the server's log says what\n")
+				}
+				p = nil
+			}
+			level := slog.LevelInfo
+			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+				level = slog.LevelDebug
+			}
+			if log.Enabled(r.Context(), level) {
+				log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+					slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes), slog.Duration("took", o.Now().Sub(begun).Round(100*time.Microsecond)))
+			}
+			if p != nil {
+				panic(p)
+			}
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+// observed notes what was answered.
+type observed struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (o *observed) WriteHeader(status int) {
+	if o.status == 0 {
+		o.status = status
+	}
+	o.ResponseWriter.WriteHeader(status)
+}
+
+func (o *observed) Write(p []byte) (int, error) {
+	if o.status == 0 {
+		o.status = http.StatusOK
+	}
+	n, err := o.ResponseWriter.Write(p)
+	o.bytes += int64(n)
+	return n, err
+}
+
+// Hijack hands the connection to a WebSocket.
+func (o *observed) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	o.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(o.ResponseWriter).Hijack()
+}
+
+// Unwrap lets http.ResponseController find the connection's own abilities.
+func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }

@@ -1,0 +1,217 @@
+// Package server is the wiring: a configuration in, a running service out. It is the
+// one place that knows every room, and it has no rules of its own.
+//
+//  1. Open reads the master key and opens the database, the evidence and the registry:
+//     what every command needs that looks after data.
+//  2. New adds the engine and the handlers: what `shiren serve` runs, and what
+//     end-to-end tests call.
+//  3. Serve listens, erases what is due, and ends in order when its context does.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"shiren/internal/blob/file"
+	"shiren/internal/capture"
+	"shiren/internal/config"
+	"shiren/internal/ekyc"
+	"shiren/internal/engine"
+	"shiren/internal/gateway/baidu"
+	"shiren/internal/seal"
+	"shiren/internal/source/registry"
+	"shiren/internal/store"
+	"shiren/web"
+)
+
+// Options are what a service is made of. Only Config is required.
+type Options struct {
+	Config config.Config
+	Now    func() time.Time // nil: the machine's clock
+	Rand   io.Reader        // nil: the machine's randomness
+	Log    *slog.Logger     // nil: as Config.Log says, to standard error
+	// Engine, when given, is used in place of the configured one and is not closed.
+	Engine ekyc.Engine
+}
+
+func (o *Options) fill() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = NewLog(os.Stderr, o.Config.Log)
+	}
+}
+
+// NewLog makes the logger that a configuration asks for.
+func NewLog(w io.Writer, c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	h := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, h))
+	}
+	return slog.New(slog.NewTextHandler(w, h))
+}
+
+// Data is what is kept: the database, sealed images and people. Safe for concurrent use.
+type Data struct {
+	Config   config.Config
+	Store    *store.Store
+	Blobs    *file.Blobs
+	Sealer   *seal.Sealer
+	Registry *registry.Registry // without an Examiner until New
+
+	now func() time.Time
+}
+
+// Open opens what is kept, creating it when absent, and brings the declared apps and
+// plans into the database.
+func Open(ctx context.Context, o Options) (_ *Data, err error) {
+	o.fill()
+	c := o.Config
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w; choose another with data in shiren.toml", err)
+	}
+	d := &Data{Config: c, now: o.Now}
+	if d.Sealer, err = seal.OpenFile(c.MasterKeyFile(), o.Rand); err != nil {
+		return nil, err
+	}
+	if d.Blobs, err = file.Open(c.EvidenceDir()); err != nil {
+		return nil, fmt.Errorf("evidence folder: %w", err)
+	}
+	if d.Store, err = store.Open(ctx, store.Config{DSN: c.StoreDSN(), Sealer: d.Sealer}); err != nil {
+		return nil, err
+	}
+	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer}
+	if err := d.declare(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Close closes the database.
+func (d *Data) Close() error { return d.Store.Close() }
+
+// core is the service without an engine: enough for Purge and for reading sessions.
+func (d *Data) core(o Options) *ekyc.Service {
+	return &ekyc.Service{
+		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer, Identity: d.Registry, Portrait: d.Registry,
+		Now: o.Now, Rand: o.Rand, Log: o.Log,
+	}
+}
+
+// Erased is what Purge removed.
+type Erased struct {
+	ekyc.Purged
+	Unreadable int // records whose master key is lost, long due
+}
+
+// Purge erases everything that is due.
+func (d *Data) Purge(ctx context.Context, o Options) (Erased, error) {
+	o.fill()
+	p, err := d.core(o).Purge(ctx)
+	n, lost := d.Store.ForgetUnreadable(ctx, o.Now())
+	return Erased{p, n}, errors.Join(err, lost)
+}
+
+// Server is a whole service. Handler is ready to serve and safe for concurrent use.
+type Server struct {
+	*Data
+	Service *ekyc.Service
+	Handler http.Handler
+
+	options Options
+	capture *capture.Handler
+	engine  *engine.Engine // nil when it was given
+}
+
+// New builds a service. The caller closes it.
+func New(ctx context.Context, o Options) (_ *Server, err error) {
+	o.fill()
+	c := o.Config
+	s := &Server{}
+	if o.Engine == nil {
+		s.engine, err = engine.New(engine.Config{
+			Models: c.ModelsDir(), Manifest: c.Models.Manifest, Calibration: c.Models.Calibration, Parallel: c.Models.Parallel,
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w\n(the models are not in %s: run `make models` or `shiren models fetch`)", err, c.ModelsDir())
+		} else if err != nil {
+			return nil, fmt.Errorf("open the models: %w", err)
+		}
+		o.Engine = s.engine
+	}
+	s.options = o
+	if s.Data, err = Open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.closeEngine())
+	}
+	s.Registry.Examiner = o.Engine
+	s.Service = s.core(o)
+	pages, err := web.Capture()
+	if err != nil {
+		o.Log.Warn("the capture page is missing", "err", err)
+	}
+	s.capture = capture.New(s.Service, capture.Config{Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures})
+	s.Handler = s.routes(pages != nil)
+	return s, nil
+}
+
+func (s *Server) closeEngine() error {
+	if s.engine == nil {
+		return nil
+	}
+	return s.engine.Close()
+}
+
+// Close frees the engine and closes the database. Requests must have ended.
+func (s *Server) Close() error { return errors.Join(s.Data.Close(), s.closeEngine()) }
+
+// routes puts the rooms behind one door.
+func (s *Server) routes(pages bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		switch _, err := s.Store.Due(r.Context(), time.Time{}, 1); {
+		case err != nil:
+			s.options.Log.ErrorContext(r.Context(), "not ready", "err", err)
+			plain(w, http.StatusServiceUnavailable, "the database does not answer; the log says why\n")
+		case !pages:
+			plain(w, http.StatusServiceUnavailable, web.ErrNotBuilt.Error()+"\n")
+		default:
+			plain(w, http.StatusOK, "ready\n")
+		}
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		plain(w, http.StatusOK, "shiren is running. Relying parties: POST /oauth/2.0/token, then /rpc/2.0/brain/solution/faceprint/….\n"+
+			"Capture subjects: open the link that you were given.\n")
+	})
+	mux.Handle(capture.Prefix, s.capture)
+	mux.Handle(capture.Prefix+"/", s.capture)
+	vendor := baidu.New(s.Service, baidu.Config{BaseURL: s.Config.PublicURL, Now: s.options.Now, Log: s.options.Log})
+	for _, prefix := range baidu.Prefixes {
+		mux.Handle(prefix, vendor)
+	}
+	return guard(mux, s.options)
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	io.WriteString(w, text) // the client is gone if this fails
+}
