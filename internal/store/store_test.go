@@ -12,11 +12,10 @@ import (
 	"shiren/internal/store/storetest"
 )
 
-func sealer(t testing.TB, master byte) *seal.Sealer {
-	t.Helper()
+func sealer(master byte) *seal.Sealer {
 	s, err := seal.New(bytes.Repeat([]byte{master}, seal.MasterSize), rand.NewChaCha8([32]byte{master}))
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return s
 }
@@ -24,7 +23,7 @@ func sealer(t testing.TB, master byte) *seal.Sealer {
 // open opens a store that is closed with the test.
 func open(t testing.TB, dsn string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Sealer: sealer(t, 1)})
+	s, err := store.Open(t.Context(), store.Config{DSN: dsn, Sealer: sealer(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
