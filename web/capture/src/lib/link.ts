@@ -1,0 +1,162 @@
+// The capture socket: says hello, paces frames by what the server has accounted for,
+// and comes back by itself when the connection breaks.
+import { type Message, readMessage } from './protocol'
+
+/** What is used of a WebSocket. */
+export type SocketLike = Pick<WebSocket, 'binaryType' | 'onopen' | 'onmessage' | 'onclose' | 'send' | 'close'>
+
+export type LinkState = 'idle' | 'connecting' | 'ready' | 'lost' | 'done'
+
+export interface LinkHandlers {
+  state(s: LinkState): void
+  hint(hint: string, progress: number): void
+  working(): void
+  /** The socket broke after the presentation was complete: its result must be asked for. */
+  orphaned(): void
+  result(view: Extract<Message, { type: 'result' }>['session']): void
+  /** The conversation is over for a reason that another try does not mend. */
+  broken(code: string): void
+}
+
+/** Waiting times between tries in ms: at once, then ever longer. */
+export const backoff = (tries: number) => Math.min(8000, 500 * 2 ** Math.max(0, tries - 1))
+
+/** Errors of the server after which trying again by itself is right. */
+const passing = new Set(['busy', 'idle', 'restart'])
+
+export class Link {
+  private socket: SocketLike | null = null
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private tries = 0
+  private window = 1
+  private interval = 1000
+  private sent = 0
+  private seen = 0
+  private last = -Infinity
+  private state: LinkState = 'idle'
+  /** Whether the presentation is complete and its result awaited. */
+  analysing = false
+  /** Whether the server said that it has no room just now. */
+  crowded = false
+
+  constructor(
+    private readonly token: string,
+    private readonly dial: () => SocketLike,
+    private readonly on: LinkHandlers,
+  ) {}
+
+  /** Connects, or tries again at once. */
+  open(): void {
+    if (this.state === 'connecting' || this.state === 'ready' || this.state === 'done') return
+    clearTimeout(this.timer)
+    this.set('connecting')
+    this.sent = this.seen = 0
+    this.analysing = false
+    let socket: SocketLike
+    try {
+      socket = this.dial()
+    } catch {
+      this.lost()
+      return
+    }
+    this.socket = socket
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => socket.send(JSON.stringify({ token: this.token }))
+    socket.onmessage = (e) => {
+      const m = readMessage(e.data)
+      if (m && this.socket === socket) this.take(m)
+    }
+    socket.onclose = () => {
+      if (this.socket === socket) this.closed()
+    }
+  }
+
+  /** Hangs up for good, or until open is called. */
+  close(): void {
+    clearTimeout(this.timer)
+    this.hangUp()
+    if (this.state !== 'done') this.set('idle')
+  }
+
+  /** Reports whether a frame may be sent at a moment, in ms. */
+  mayFrame(now: number): boolean {
+    return (
+      this.state === 'ready' &&
+      !this.analysing &&
+      this.sent - this.seen < this.window &&
+      now - this.last >= this.interval
+    )
+  }
+
+  frame(data: ArrayBuffer | Blob, now: number): void {
+    if (this.state !== 'ready' || this.analysing) return
+    this.sent++
+    this.last = now
+    this.socket?.send(data)
+  }
+
+  private take(m: Message): void {
+    switch (m.type) {
+      case 'ready':
+        this.tries = 0
+        this.crowded = false
+        this.window = m.window
+        this.interval = m.interval
+        this.set('ready')
+        return
+      case 'hint':
+        this.seen = Math.max(this.seen, m.seen)
+        this.on.hint(m.hint, m.progress)
+        return
+      case 'working':
+        this.analysing = true
+        this.on.working()
+        return
+      case 'result':
+        this.finish()
+        this.on.result(m.session)
+        return
+      case 'error':
+        if (passing.has(m.code)) {
+          this.crowded = m.code === 'busy'
+          this.hangUp()
+          this.lost()
+          return
+        }
+        this.finish()
+        this.on.broken(m.code)
+    }
+  }
+
+  private closed(): void {
+    this.socket = null
+    if (this.analysing) {
+      this.set('done')
+      this.on.orphaned()
+      return
+    }
+    this.lost()
+  }
+
+  private lost(): void {
+    this.tries++
+    this.set('lost')
+    this.timer = setTimeout(() => this.open(), backoff(this.tries))
+  }
+
+  private finish(): void {
+    this.hangUp()
+    this.set('done')
+  }
+
+  private hangUp(): void {
+    const s = this.socket
+    this.socket = null
+    s?.close()
+  }
+
+  private set(s: LinkState): void {
+    this.state = s
+    this.on.state(s)
+  }
+}

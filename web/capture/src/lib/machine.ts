@@ -1,0 +1,102 @@
+// The page's course as a pure function: a screen and an event give the next screen.
+// Verdicts come in with a View; nothing here decides one.
+import type { CameraFault } from './camera'
+import type { EnvironmentFault } from './environment'
+import type { Unusable, View } from './protocol'
+
+export type Trouble =
+  'no_token' | 'unknown' | Unusable | EnvironmentFault | CameraFault | 'offline' | 'replaced' | 'system'
+
+export type Screen =
+  | { at: 'loading' }
+  | { at: 'consent' }
+  | { at: 'identity' }
+  | { at: 'intro' }
+  | { at: 'capture' }
+  | { at: 'working' }
+  | { at: 'result'; fresh: boolean } // fresh: just reached, rather than found on opening the page
+  | { at: 'trouble'; what: Trouble }
+
+export interface State {
+  screen: Screen
+  view: View | null
+  environment: EnvironmentFault | null
+}
+
+export type Event =
+  | { type: 'view'; view: View }
+  | { type: 'unknown' } // the server does not know the token, or no longer
+  | { type: 'unreachable' }
+  | { type: 'begin' } // the capture subject wants to be captured
+  | { type: 'retry' } // after a result
+  | { type: 'working' }
+  | { type: 'broken'; code: string } // the capture conversation ended with an error
+  | { type: 'camera'; fault: CameraFault }
+  | { type: 'reload' }
+
+export const start = (token: string, environment: EnvironmentFault | null): State => ({
+  screen: token === '' ? trouble('no_token') : { at: 'loading' },
+  view: null,
+  environment,
+})
+
+const trouble = (what: Trouble): Screen => ({ at: 'trouble', what })
+
+export function next(s: State, e: Event): State {
+  switch (e.type) {
+    case 'view':
+      return { ...s, view: e.view, screen: show(s, e.view) }
+    case 'unknown':
+      return { ...s, screen: trouble('unknown') }
+    case 'unreachable':
+      // While an attempt is analysed the page goes on asking.
+      return s.screen.at === 'working' ? s : { ...s, screen: trouble('offline') }
+    case 'begin':
+      return { ...s, screen: { at: 'capture' } }
+    case 'retry':
+      if (!s.view?.result?.mayRetry) return s
+      return { ...s, screen: { at: s.view.result.mend ? 'identity' : 'capture' } }
+    case 'working':
+      return { ...s, screen: { at: 'working' } }
+    case 'broken':
+      // 'step' means that the session went on without this page: it is asked anew.
+      if (e.code === 'step') return { ...s, screen: { at: 'loading' } }
+      return { ...s, screen: trouble(e.code === 'replaced' ? 'replaced' : 'system') }
+    case 'camera':
+      return { ...s, screen: trouble(e.fault) }
+    case 'reload':
+      return { ...s, screen: { at: 'loading' } }
+  }
+}
+
+function show(s: State, v: View): Screen {
+  const fresh = s.screen.at === 'working' || s.screen.at === 'capture'
+  switch (v.step) {
+    case 'unusable':
+      // What has just been reached is shown even if the token's time ended over it.
+      return fresh && v.result ? { at: 'result', fresh } : trouble(v.reason ?? 'system')
+    case 'done':
+      return { at: 'result', fresh }
+    case 'running':
+      return { at: 'working' }
+  }
+  if (s.environment) return trouble(s.environment)
+  if (v.step === 'consent' || v.step === 'identity') return { at: v.step }
+  const asked = s.screen.at === 'consent' || s.screen.at === 'identity'
+  return v.result && !asked ? { at: 'result', fresh } : { at: 'intro' }
+}
+
+/** The step of the way that a screen belongs to, for the progress line. */
+export function stage(s: State): 'consent' | 'identity' | 'capture' | 'result' | null {
+  switch (s.screen.at) {
+    case 'consent':
+    case 'identity':
+    case 'result':
+      return s.screen.at
+    case 'intro':
+    case 'capture':
+    case 'working':
+      return 'capture'
+  }
+  return null
+}
