@@ -28,10 +28,6 @@ var limits = map[Level]qualityLimits{
 	LevelHigh:   {60, 0.30, 0.24, 0.85, 0.98, 18, 18, 20, 0.80, 0.10},
 }
 
-// pitchRest is where the pose model's pitch rests for a face looking straight ahead.
-// Measured: see the model card of the pose model.
-const pitchRest = -10.0
-
 // Judge names the first quality limit of a level that the examined image's largest
 // face does not reach, or OK. Checks whose measurement was not wanted never fail.
 func Judge(x Examination, want Want, level Level) Code {
@@ -75,7 +71,7 @@ func crowded(x Examination, l qualityLimits) bool {
 }
 
 func turned(p Pose, l qualityLimits) bool {
-	return math.Abs(p.Yaw) > l.yaw || math.Abs(p.Pitch-pitchRest) > l.pitch || math.Abs(p.Roll) > l.roll
+	return math.Abs(p.Yaw) > l.yaw || math.Abs(p.Pitch) > l.pitch || math.Abs(p.Roll) > l.roll
 }
 
 // Hint tells the capture subject what to do next. They see hints, never scores.

@@ -7,7 +7,7 @@ import (
 
 func goodFace() Face {
 	return Face{
-		Box: Box{X: 200, Y: 100, W: 200, H: 240}, Pose: Pose{Pitch: pitchRest},
+		Box:     Box{X: 200, Y: 100, W: 200, H: 240},
 		Quality: Quality{EyeDistance: 90, Sharpness: 0.8, Brightness: 0.5, Inside: 1, Value: 0.8},
 	}
 }

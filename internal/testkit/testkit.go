@@ -179,7 +179,7 @@ func (e *Engine) Examine(_ context.Context, image []byte, want ekyc.Want) (ekyc.
 	face := ekyc.Face{
 		Box:        ekyc.Box{X: 220 + f.BoxOffset, Y: 120, W: pick(f.Small, 30, 200), H: pick(f.Small, 36, 240)},
 		Confidence: 0.99,
-		Pose:       ekyc.Pose{Yaw: pick(f.Turned, 65, 2), Pitch: -9},
+		Pose:       ekyc.Pose{Yaw: pick(f.Turned, 65, 2)},
 		EyesClosed: [2]float64{pick(f.Closed, 0.99, 0.02), pick(f.Closed, 0.99, 0.02)},
 		Quality: ekyc.Quality{
 			EyeDistance: pick(f.Small, 10, 90), Sharpness: pick(f.Blurred, 0.01, 0.8),
