@@ -16,8 +16,8 @@ type Point struct{ X, Y float64 }
 type Box struct{ X, Y, W, H float64 }
 
 // Pose is the head's turn in degrees. Yaw is positive when the capture subject turns
-// to the image's right, Pitch when they look up, both
-// 0 when they face the camera, Roll when the head tilts clockwise as seen in the image.
+// to the image's right, Pitch when they look up, Roll when the head tilts clockwise as
+// seen in the image; all are 0 when they face the camera upright.
 type Pose struct{ Yaw, Pitch, Roll float64 }
 
 // Template is a face embedding: L2-normalised, comparable only with templates of the
