@@ -65,24 +65,34 @@ func browser(t *testing.T, camera string, more ...chromedp.ExecAllocatorOption) 
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	if err := chromedp.Run(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil {
 		t.Fatalf("start chromium (package chromium): %v", err)
 	}
 	return ctx
 }
 
-// do runs browser actions within stepTimeout and shows the page's text when they fail.
-func do(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
+type step = chromedp.Action[chromedp.Void]
+
+// do runs browser steps within stepTimeout and shows the page's text when they fail.
+func do(t *testing.T, ctx context.Context, what string, steps ...step) {
+	t.Helper()
+	get(t, ctx, what, chromedp.Steps(steps...))
+}
+
+// get is do for a step with a value.
+func get[T any](t *testing.T, ctx context.Context, what string, a chromedp.Action[T]) T {
 	t.Helper()
 	c, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	if err := chromedp.Run(c, actions...); err != nil {
-		var text, url string
+	v, err := chromedp.Run(c, a)
+	if err != nil {
 		c, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		_ = chromedp.Run(c, chromedp.Location(&url), chromedp.Evaluate(`document.body.innerText`, &text))
+		url, _ := chromedp.Run(c, chromedp.Location())
+		text, _ := chromedp.Run(c, chromedp.Evaluate[string](`document.body.innerText`))
 		t.Fatalf("%s: %v\nthe page at %s says:\n%s", what, err, url, text)
 	}
+	return v
 }
 
 func id(name string) string { return `[data-testid="` + name + `"]` }
@@ -94,10 +104,9 @@ func shot(t *testing.T, ctx context.Context, name string) {
 	if dir == "" {
 		return
 	}
-	var png []byte
-	do(t, ctx, "screenshot "+name,
-		chromedp.Evaluate(`(() => { const s = new CSSStyleSheet(); s.insertRule('video{filter:blur(9px)}'); document.adoptedStyleSheets = [s]; })()`, nil),
-		chromedp.CaptureScreenshot(&png))
+	do(t, ctx, "blur the camera", chromedp.Evaluate[chromedp.Void](
+		`(() => { const s = new CSSStyleSheet(); s.insertRule('video{filter:blur(9px)}'); document.adoptedStyleSheets = [s]; })()`))
+	png := get(t, ctx, "screenshot "+name, chromedp.CaptureScreenshot())
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		t.Fatal(err)
 	}
