@@ -50,14 +50,20 @@ func anchors(points []models.Point) []anchor {
 	return append(list, anchor{1, 1})
 }
 
-// liveScore interpolates between anchors.
+// liveScore interpolates between anchors: linear in the raw score's logarithm, from
+// which rates follow almost a power law, and below the first one in the raw score.
 func liveScore(list []anchor, raw float64) ekyc.Score {
 	raw = max(0, min(raw, 1))
 	for i := 1; i < len(list); i++ {
 		a, b := list[i-1], list[i]
-		if raw <= b.raw && b.raw > a.raw {
-			return ekyc.Score(a.score + (b.score-a.score)*(raw-a.raw)/(b.raw-a.raw))
+		if raw > b.raw || b.raw <= a.raw {
+			continue
 		}
+		t := (raw - a.raw) / (b.raw - a.raw)
+		if a.raw > 0 {
+			t = math.Log(raw/a.raw) / math.Log(b.raw/a.raw)
+		}
+		return ekyc.Score(a.score + (b.score-a.score)*t)
 	}
 	return 1
 }

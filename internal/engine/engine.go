@@ -585,3 +585,28 @@ func (e *Engine) Draw(w io.Writer, images [][]byte, found []ekyc.Examination) er
 	}
 	return vision.EncodePNG(w, drawn...)
 }
+
+// RunNetworks computes, once each and on whatever input they had last, the networks
+// that an examination with these wants runs: the floor under its cost, for benchmarks.
+func (e *Engine) RunNetworks(want ekyc.Want) error {
+	roles := []models.Role{models.Detect, models.Landmarks}
+	for _, r := range []struct {
+		on    ekyc.Want
+		roles []models.Role
+	}{
+		{ekyc.WantPose, []models.Role{models.Pose}},
+		{ekyc.WantEyes, []models.Role{models.Eyes, models.Eyes}},
+		{ekyc.WantLiveness, []models.Role{models.Liveness}},
+		{ekyc.WantTemplate, []models.Role{models.Embed}},
+	} {
+		if want&r.on != 0 {
+			roles = append(roles, r.roles...)
+		}
+	}
+	for _, role := range roles {
+		if err := e.nets[role].session.Run(func([]float32) {}, func([][]float32) {}); err != nil {
+			return ekyc.Wrap(ekyc.EngineFailed, "a network failed", err)
+		}
+	}
+	return nil
+}
