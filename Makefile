@@ -86,7 +86,7 @@ bench: setup bin/shiren models-test
 
 fmt: bin/tools/.built web/node_modules/.package-lock.json
 	@git ls-files --cached --others --exclude-standard '*.go' | xargs bin/tools/gofumpt -w
-	@npm run --silent --prefix web fmt
+	@npm run --silent --prefix web format >/dev/null
 
 clean:
 	rm -rf bin web/node_modules e2e/client/node_modules

@@ -47,7 +47,7 @@ else
 	echo "skip  shellcheck                   not installed"
 	((skipped += 1))
 fi
-for script in types format size; do
+for script in lint size; do
 	check "web $script" npm run --silent --prefix web "$script"
 done
 

@@ -69,6 +69,9 @@ func (d *Data) putPlan(ctx context.Context, want ekyc.Plan) error {
 // DemoApp is the id of the app that a first start without configuration makes.
 const DemoApp ekyc.AppID = "100000"
 
+// FirstApp is the least id that is given to an app of the command line.
+const FirstApp = 100001
+
 // demoPlans are the demo app's plans, one for each kind of comparison.
 func demoPlans() []config.Plan {
 	live, uploaded, authority := config.DefaultPlan(), config.DefaultPlan(), config.DefaultPlan()

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -128,6 +127,17 @@ func (d *Data) Purge(ctx context.Context, o Options) (Erased, error) {
 	return Erased{p, n}, errors.Join(err, lost)
 }
 
+// OpenEngine opens the configured networks.
+func OpenEngine(c config.Config) (*engine.Engine, error) {
+	e, err := engine.New(engine.Config{
+		Models: c.ModelsDir(), Manifest: c.Models.Manifest, Calibration: c.Models.Calibration, Parallel: c.Models.Parallel,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the models: %w", err)
+	}
+	return e, nil
+}
+
 // Server is a whole service. Handler is ready to serve and safe for concurrent use.
 type Server struct {
 	*Data
@@ -145,13 +155,8 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	c := o.Config
 	s := &Server{}
 	if o.Engine == nil {
-		s.engine, err = engine.New(engine.Config{
-			Models: c.ModelsDir(), Manifest: c.Models.Manifest, Calibration: c.Models.Calibration, Parallel: c.Models.Parallel,
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w\n(the models are not in %s: run `make models` or `shiren models fetch`)", err, c.ModelsDir())
-		} else if err != nil {
-			return nil, fmt.Errorf("open the models: %w", err)
+		if s.engine, err = OpenEngine(c); err != nil {
+			return nil, err
 		}
 		o.Engine = s.engine
 	}

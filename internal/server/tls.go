@@ -101,6 +101,15 @@ func (f *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.loaded, nil
 }
 
+// ReadCertificate reads the given certificate, as far as it can be read with its key.
+func ReadCertificate(c config.Config) (*x509.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w; check tls.cert_file and tls.key_file", err)
+	}
+	return pair.Leaf, nil
+}
+
 // SelfSignedFile is where the self-signed certificate lies; its key is beside it.
 func SelfSignedFile(c config.Config) string { return filepath.Join(c.TLSDir(), "self-signed.crt") }
 

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"shiren/internal/config"
+	"shiren/internal/ekyc"
+	"shiren/internal/server"
+)
+
+func (a *app) appCmd() *cobra.Command {
+	var id, name string
+	var quota map[string]int64
+	var perSecond, perDay int64
+	add := &cobra.Command{
+		Use: "add", Short: "Make an app with new keys", Args: cobra.NoArgs,
+		Long: `Make an app with new keys and print them; the secret key is not shown again.
+To have the same app on every deployment, declare it in shiren.toml instead.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			return a.addApp(cmd.Context(), d, config.App{ID: id, Name: name, Quota: quota, PerSecond: perSecond, PerDay: perDay})
+		},
+	}
+	a.setData(add)
+	add.Flags().StringVar(&id, "id", "", "`digits` (default: one more than the highest)")
+	add.Flags().StringVar(&name, "name", "", "what people call it")
+	add.Flags().StringToInt64Var(&quota, "quota", nil, "charges allowed, as in match=1000,live=-1 (-1 unlimited, 0 not opened)")
+	add.Flags().Int64Var(&perSecond, "per-second", 0, "calls a second; 0 is unlimited")
+	add.Flags().Int64Var(&perDay, "per-day", 0, "calls a day; 0 is unlimited")
+
+	list := &cobra.Command{
+		Use: "list", Short: "List apps, without secrets", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			apps, err := d.Store.Apps(cmd.Context())
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ID\tNAME\tAPI KEY\tSTATE\tQUOTA\tPER SECOND\tPER DAY")
+			for _, p := range apps {
+				state := "on"
+				if p.Disabled {
+					state = "off"
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, p.Name, p.Key, state, quotas(p.Quota), unlimited(p.PerSecond), unlimited(p.PerDay))
+			}
+			return w.Flush()
+		},
+	}
+	a.setData(list)
+	return group("app", "Make, list and switch relying parties' apps", add, list,
+		a.switchCmd("disable", "Switch an app off: its tokens and keys stop working", true),
+		a.switchCmd("enable", "Switch an app on again", false))
+}
+
+func quotas(q map[ekyc.ChargeKind]int64) string {
+	if len(q) == 0 {
+		return "unlimited"
+	}
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(q)) {
+		n := strconv.FormatInt(q[k], 10)
+		if q[k] == ekyc.Unlimited {
+			n = "unlimited"
+		}
+		list = append(list, string(k)+"="+n)
+	}
+	return strings.Join(list, ",")
+}
+
+func unlimited(n int64) string {
+	if n <= 0 {
+		return "unlimited"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func (a *app) addApp(ctx context.Context, d *server.Data, want config.App) (err error) {
+	apps, err := d.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	if want.ID == "" {
+		next := int64(server.FirstApp)
+		for _, p := range apps {
+			if n, err := strconv.ParseInt(string(p.ID), 10, 64); err == nil && n >= next {
+				next = n + 1
+			}
+		}
+		want.ID = strconv.FormatInt(next, 10)
+	}
+	if slices.ContainsFunc(apps, func(p ekyc.App) bool { return string(p.ID) == want.ID }) {
+		return fmt.Errorf("there is an app %s already; leave out --id to get a free one", want.ID)
+	}
+	if want.Key, err = server.NewKey(a.rand); err != nil {
+		return err
+	}
+	secret, err := server.NewKey(a.rand)
+	if err != nil {
+		return err
+	}
+	want.Secret = ekyc.Secret(secret)
+	r := want.Record(a.now().UTC())
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if err := d.Store.PutApp(ctx, r); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "app         %s\nAPI Key     %s\nSecret Key  %s\n\nThe secret key is not shown again. Next: shiren plan add --app %s --id …\n", r.ID, r.Key, secret, r.ID)
+	return nil
+}
+
+func (a *app) switchCmd(use, short string, off bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use + " ID", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			for _, declared := range d.Config.Apps {
+				if declared.ID == args[0] {
+					return fmt.Errorf("app %s is declared in the configuration file: set disabled = %v there", args[0], off)
+				}
+			}
+			p, err := d.Store.App(cmd.Context(), ekyc.AppID(args[0]))
+			if errors.Is(err, ekyc.ErrAbsent) {
+				return fmt.Errorf("there is no app %q; `shiren app list` shows what there is", args[0])
+			} else if err != nil {
+				return err
+			}
+			p.Disabled = off
+			if err := d.Store.PutApp(cmd.Context(), p); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "app %s is %s\n", p.ID, map[bool]string{true: "off", false: "on"}[off])
+			return nil
+		},
+	}
+	a.setData(cmd)
+	return cmd
+}
+
+func (a *app) planCmd() *cobra.Command {
+	p := config.DefaultPlan()
+	var consentVersion, consentZh, consentEn string
+	add := &cobra.Command{
+		Use: "add", Short: "Make a plan, or replace one", Args: cobra.NoArgs,
+		Long: `Make a plan, or replace the one with the same id. Sessions that are open keep the plan
+they were opened with. To have the same plan on every deployment, declare it in
+shiren.toml instead.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if consentVersion != "" || consentZh != "" || consentEn != "" {
+				p.Consent = config.Consent{Version: consentVersion, Text: map[string]string{"zh-CN": consentZh}}
+				if consentEn != "" {
+					p.Consent.Text["en"] = consentEn
+				}
+			}
+			want := p.Record(a.now().UTC())
+			if err := want.Validate(); err != nil {
+				return err
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			for _, declared := range d.Config.Plans {
+				if declared.ID == p.ID {
+					return fmt.Errorf("plan %s is declared in the configuration file: change it there", p.ID)
+				}
+			}
+			if _, err := d.Store.App(cmd.Context(), want.App); errors.Is(err, ekyc.ErrAbsent) {
+				return fmt.Errorf("there is no app %q; `shiren app list` shows what there is", p.App)
+			} else if err != nil {
+				return err
+			}
+			if err := d.Store.PutPlan(cmd.Context(), want); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "plan %s of app %s is stored\n", want.ID, want.App)
+			return nil
+		},
+	}
+	a.setData(add)
+	f := add.Flags()
+	f.StringVar(&p.ID, "id", "", "what clients send as plan_id: letters, digits, - or _")
+	f.StringVar(&p.App, "app", "", "`id` of the app that it belongs to")
+	f.StringVar(&p.Name, "name", "", "what people call it")
+	f.StringVar(&p.Title, "title", "", "the page's title (default: the page's own)")
+	f.BoolVar(&p.HideTitle, "hide-title", false, "show no title bar")
+	f.StringVar(&p.Comparison, "comparison", p.Comparison, "`source`: none, uploaded or authority")
+	f.StringVar(&p.Identity, "identity", p.Identity, "`input`: none, declared or entered")
+	f.StringVar(&p.Liveness, "liveness", p.Liveness, "`kind`: silent")
+	f.StringVar(&p.LivenessLevel, "liveness-level", p.LivenessLevel, "low, normal or high")
+	f.StringVar(&p.QualityLevel, "quality-level", p.QualityLevel, "low, normal or high")
+	f.Float64Var(&p.MatchAt, "match-at", p.MatchAt, "comparison `score` from which a pair matches; 0.8 is an FMR of 1e-4")
+	f.BoolVar(&p.EndsOnFailure, "ends-on-failure", false, "a failed attempt ends the token")
+	f.BoolVar(&p.Spoofing, "spoofing", false, "report the attack score")
+	f.BoolVar(&p.KeepMedia, "keep-media", p.KeepMedia, "keep images for the media call, one day")
+	f.StringVar(&consentVersion, "consent-version", "", "version of an authorisation text of your own")
+	f.StringVar(&consentZh, "consent-zh", "", "its Chinese `text`")
+	f.StringVar(&consentEn, "consent-en", "", "its English `text`")
+	required(add, "id", "app")
+
+	list := &cobra.Command{
+		Use: "list", Short: "List plans", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			plans, err := d.Store.Plans(cmd.Context())
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ID\tAPP\tNAME\tCOMPARISON\tIDENTITY\tLIVENESS\tQUALITY\tMATCH AT\tENDS ON FAILURE")
+			for _, p := range plans {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s %s\t%s\t%.2f\t%v\n", p.ID, p.App, p.Name, p.Comparison, p.Identity, p.Liveness, p.LivenessLevel, p.QualityLevel, float64(p.MatchAt), p.EndsOnFailure)
+			}
+			return w.Flush()
+		},
+	}
+	a.setData(list)
+	return group("plan", "Make and list plans", add, list)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"shiren/internal/cnid"
+	"shiren/internal/ekyc"
+	"shiren/internal/source/registry"
+)
+
+func (a *app) registryCmd() *cobra.Command {
+	var name, number, kind, portrait string
+	add := &cobra.Command{
+		Use: "add", Short: "Add a person with a portrait, or replace one", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			types := map[string]ekyc.DocumentType{"id-card": ekyc.IDCard, "residence-permit": ekyc.ResidencePermit}
+			t, ok := types[kind]
+			if !ok {
+				return fmt.Errorf("there is no document type %q; want id-card or residence-permit", kind)
+			}
+			claim, err := ekyc.ParseClaim(name, number, t)
+			if err != nil {
+				return err
+			}
+			image, err := readImage(portrait)
+			if err != nil {
+				return err
+			}
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			e, err := openEngine(cfg)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			d.Registry.Examiner = e
+			if err := d.Registry.Add(cmd.Context(), registry.Person{Claim: claim, Portrait: image}); err != nil {
+				return fmt.Errorf("%s: %w", portrait, err)
+			}
+			fmt.Fprintf(a.out, "added %s, %s\n", claim.Name, claim.Number)
+			return nil
+		},
+	}
+	var write string
+	get := &cobra.Command{
+		Use: "get", Short: "Show whether a person is there, masked", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := cnid.ParseNumber(number)
+			if err != nil {
+				return err
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			p, err := d.Registry.Get(cmd.Context(), n)
+			if errors.Is(err, ekyc.ErrAbsent) {
+				return errors.New("nobody with this number is in the registry")
+			} else if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "name      %s\nnumber    %s\nportrait  %d bytes\n", p.Claim.Name, p.Claim.Number, len(p.Portrait))
+			if write != "" {
+				return os.WriteFile(write, p.Portrait, 0o600)
+			}
+			return nil
+		},
+	}
+	remove := &cobra.Command{
+		Use: "remove", Short: "Remove a person", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := cnid.ParseNumber(number)
+			if err != nil {
+				return err
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			if err := d.Registry.Remove(cmd.Context(), n); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "%s is not in the registry any more\n", n)
+			return nil
+		},
+	}
+	stats := &cobra.Command{
+		Use: "stats", Short: "Count the people", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			n, err := d.Registry.Count(cmd.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "people  %d\n", n)
+			return nil
+		},
+	}
+	add.Flags().StringVar(&name, "name", "", "the person's `name`")
+	add.Flags().StringVar(&kind, "type", "id-card", "document `type`: id-card or residence-permit")
+	add.Flags().StringVar(&portrait, "portrait", "", "image `file` with the person's face")
+	get.Flags().StringVar(&write, "portrait", "", "write the portrait to a `file`")
+	for _, cmd := range []*cobra.Command{add, get, remove, stats} {
+		a.setData(cmd)
+		if cmd != stats {
+			cmd.Flags().StringVar(&number, "number", "", "the person's identity `number`")
+			required(cmd, "number")
+		}
+	}
+	required(add, "name", "portrait")
+	return group("registry", "Keep the local registry of people and portraits", add, get, remove, stats)
+}
+
+func required(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was not declared
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shiren/internal/ekyc"
+)
+
+func (a *app) sessionCmd() *cobra.Command {
+	show := &cobra.Command{
+		Use: "show TOKEN", Short: "Show what became of a verify token, masked", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			s, err := d.Store.Session(cmd.Context(), ekyc.Token(args[0]))
+			if errors.Is(err, ekyc.ErrAbsent) {
+				return errors.New("there is no session with this token: it was never made here, or it was erased when it was due")
+			} else if err != nil {
+				return err
+			}
+			showSession(a.out, &s, a.now())
+			return nil
+		},
+	}
+	a.setData(show)
+	return group("session", "Look at sessions", show)
+}
+
+func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
+	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	fmt.Fprintf(w, "token     %s\nstate     %s\napp       %s\nplan      %s (%s, identity %s)\nopened    %s\nerased    %s\n",
+		s.Token, s.State(now), s.App, s.Plan.ID, s.Plan.Comparison, s.Plan.Identity, at(s.Opened), at(s.Until()))
+	if s.Agreement != nil {
+		fmt.Fprintf(w, "agreed    %s to text %s\n", at(s.Agreement.At), s.Agreement.Version)
+	}
+	if s.Claim != nil {
+		fmt.Fprintf(w, "claim     %s, %s\n", s.Claim.Name, s.Claim.Number)
+	}
+	if s.Reference != nil {
+		fmt.Fprintf(w, "reference %d bytes\n", s.Reference.Evidence.Size)
+	}
+	for _, a := range s.Attempts {
+		fmt.Fprintf(w, "\nattempt   %d, begun %s, log id %s\n", a.Ordinal, at(a.Begun), a.LogID)
+		switch {
+		case a.Finished.IsZero() && now.Before(a.Lease):
+			fmt.Fprintf(w, "outcome   running\n")
+			continue
+		case a.Finished.IsZero():
+			a.Outcome, a.Code = ekyc.Failed, ekyc.Interrupted
+		}
+		fmt.Fprintf(w, "outcome   %s %s\n", a.Outcome, a.Code)
+		for _, c := range a.Checks {
+			fmt.Fprintf(w, "check     %s: %s", c.Kind, c.Outcome)
+			if c.Threshold > 0 {
+				fmt.Fprintf(w, ", score %.4f, threshold %.4f", float64(c.Score), float64(c.Threshold))
+			}
+			fmt.Fprintln(w)
+		}
+		for _, c := range a.Charges {
+			fmt.Fprintf(w, "charged   %s\n", c.Kind)
+		}
+	}
+	if len(s.Evidence) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, e := range s.Evidence {
+		fmt.Fprintf(w, "evidence  %s of attempt %d, %d bytes, until %s\n", e.Kind, e.Attempt, e.Size, at(e.Until))
+	}
+}
+
+func (a *app) purgeCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "purge", Short: "Erase everything that is due", Args: cobra.NoArgs,
+		Long: `Erase everything that is due: the server does the same at every purge_interval. It may
+be repeated and interrupted, also while a server runs.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			e, err := d.Purge(cmd.Context(), a.quiet(d.Config))
+			fmt.Fprintf(a.out, "sessions    %d\nimages      %d\nunreadable  %d\nfailed      %d\n", e.Sessions, e.Evidence, e.Unreadable, e.Failed)
+			return err
+		},
+	}
+	a.setData(cmd)
+	return cmd
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(a.out, "shiren %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}
