@@ -101,17 +101,25 @@ func parse(text []byte) (body, error) {
 	return b, nil
 }
 
+// parseForm reads pairs divided by '&' alone: a "data:image/jpeg;base64," prefix holds ';'.
 func parseForm(text []byte) (body, error) {
 	if bytes.IndexByte(text, '=') < 1 {
 		return body{}, errBody
 	}
-	form, err := url.ParseQuery(strings.TrimSpace(string(text)))
-	if err != nil || len(form) > maxFields {
-		return body{}, errBody
-	}
-	b := body{fields: make(map[string]value, len(form))}
-	for k, v := range form {
-		b.fields[strings.ToLower(k)] = value{raw: []byte(v[len(v)-1]), form: true}
+	b := body{fields: map[string]value{}}
+	for pair := range bytes.SplitSeq(bytes.TrimSpace(text), []byte("&")) {
+		if len(pair) == 0 {
+			continue
+		}
+		k, v, _ := strings.Cut(string(pair), "=")
+		name, err := url.QueryUnescape(k)
+		if err != nil || len(b.fields) == maxFields {
+			return body{}, errBody
+		}
+		if v, err = url.QueryUnescape(v); err != nil {
+			return body{}, errBody
+		}
+		b.fields[strings.ToLower(name)] = value{raw: []byte(v), form: true}
 	}
 	return b, nil
 }
@@ -181,7 +189,7 @@ func (p *parser) object(depth int) (map[string]value, error) {
 }
 
 func (p *parser) array(depth int) ([]value, error) {
-	var list []value
+	list := []value{}
 	p.at++ // [
 	for {
 		if p.next() == ']' {
@@ -365,7 +373,7 @@ func decodeImage(name string, text []byte, form bool) ([]byte, error) {
 	if len(text) > ekyc.MaxImage {
 		return nil, ekyc.Errorf(ekyc.ImageTooLarge, "%s has %d bytes of base64; at most %d are accepted", name, len(text), ekyc.MaxImage)
 	}
-	if len(bytes.TrimSpace(text)) == 0 {
+	if len(text) == 0 || !form && len(bytes.TrimSpace(text)) == 0 {
 		return nil, ekyc.Errorf(ekyc.ImageEmpty, "%s is empty", name)
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(text))+3)
