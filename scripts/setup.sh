@@ -68,6 +68,7 @@ if [[ $for_what == test ]]; then
 	else
 		need fonts-noto-cjk "Chinese letters for the page's screenshots"
 	fi
+	have curl || need curl "runs the commands that a start prints"
 	have shellcheck || need shellcheck "checks these scripts"
 fi
 
@@ -89,6 +90,7 @@ if ! have apt-get; then
 				postgresql postgresql-server postgresql postgresql
 				fonts-noto-cjk google-noto-sans-cjk-fonts noto-fonts-cjk font-noto-sans-cjk-sc
 				shellcheck ShellCheck shellcheck shellcheck
+				curl curl curl curl
 			TABLE
 		done | tr '\n' ' '
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shiren/internal/bench"
+	"shiren/internal/server"
 )
 
 func (a *app) benchCmd() *cobra.Command {
@@ -55,7 +56,7 @@ func (a *app) benchFaces(ctx context.Context, dir, report string, asJSON bool) e
 	if err != nil {
 		return err
 	}
-	e, err := openEngine(cfg)
+	e, err := server.OpenEngine(cfg)
 	if err != nil {
 		return err
 	}

@@ -48,15 +48,18 @@ type figures struct {
 	Machine string `json:"machine"`
 	Command string `json:"command"`
 
-	BareMS                  float64       `json:"bare_ms"`       // CPU of one comparison's networks
-	ComparisonMS            float64       `json:"comparison_ms"` // CPU of one comparison over HTTP
-	Ratio                   float64       `json:"ratio"`         // of the two
-	PerSecond               float64       `json:"comparisons_s"` // at saturation
-	HalfP50, HalfP95        float64       // ms at half of it
-	Calls                   []callFigures `json:"calls"`
-	IdleMB, LoadedMB        float64
-	SoakRuns                int
-	SoakFirstMB, SoakLastMB float64
+	BareMS       float64       `json:"bare_ms"`       // CPU of one comparison's networks
+	ComparisonMS float64       `json:"comparison_ms"` // CPU of one comparison over HTTP
+	Ratio        float64       `json:"ratio"`         // of the two
+	PerSecond    float64       `json:"comparisons_s"` // at saturation
+	HalfP50      float64       `json:"half_p50_ms"`   // at half of it
+	HalfP95      float64       `json:"half_p95_ms"`
+	Calls        []callFigures `json:"calls"`
+	IdleMB       float64       `json:"idle_mb"`
+	LoadedMB     float64       `json:"loaded_mb"` // after saturation
+	SoakRuns     int           `json:"soak_runs,omitempty"`
+	SoakFirstMB  float64       `json:"soak_first_mb,omitempty"`
+	SoakLastMB   float64       `json:"soak_last_mb,omitempty"`
 }
 
 type callFigures struct {
@@ -93,7 +96,7 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 	say := func(format string, args ...any) { fmt.Fprintf(a.err, "bench: "+format+"\n", args...) }
 
 	say("bare inference of the same networks")
-	e, err := openEngine(cfg)
+	e, err := server.OpenEngine(cfg)
 	if err != nil {
 		return err
 	}

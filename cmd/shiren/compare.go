@@ -17,11 +17,6 @@ import (
 	"shiren/internal/server"
 )
 
-// openEngine opens the configured networks alone.
-func openEngine(cfg config.Config) (*engine.Engine, error) {
-	return server.OpenEngine(cfg)
-}
-
 // readImage reads a file that should be an image, bounded.
 func readImage(path string) ([]byte, error) {
 	f, err := os.Open(path)
@@ -36,23 +31,48 @@ func readImage(path string) ([]byte, error) {
 	return b, nil
 }
 
-// side is what was found in one of two images; also its JSON.
+// side is what was found in one of two images; also its JSON. Lengths are pixels of the
+// upright image, angles degrees.
 type side struct {
 	File       string       `json:"file"`
 	Width      int          `json:"width"`
 	Height     int          `json:"height"`
 	Faces      int          `json:"faces"`
-	Box        ekyc.Box     `json:"box"`
+	Box        box          `json:"box"`
 	Confidence float64      `json:"confidence"`
-	Landmarks  []ekyc.Point `json:"landmarks"`
-	Pose       ekyc.Pose    `json:"pose"`
+	Landmarks  [][2]float64 `json:"landmarks"`
+	Pose       pose         `json:"pose"`
 	EyesClosed [2]float64   `json:"eyes_closed"`
 	Live       ekyc.Score   `json:"live"`
-	Quality    ekyc.Quality `json:"quality"`
+	Quality    quality      `json:"quality"`
 	Problem    ekyc.Code    `json:"problem,omitempty"` // the first quality limit of the plan that is not reached
-	image      []byte       // as read
-	found      ekyc.Examination
+
+	image []byte // as read
+	found ekyc.Examination
 }
+
+// The core's types as JSON.
+type (
+	box struct {
+		X float64 `json:"x"`
+		Y float64 `json:"y"`
+		W float64 `json:"w"`
+		H float64 `json:"h"`
+	}
+	pose struct {
+		Yaw   float64 `json:"yaw"`
+		Pitch float64 `json:"pitch"`
+		Roll  float64 `json:"roll"`
+	}
+	quality struct {
+		EyeDistance float64 `json:"eye_distance"`
+		Sharpness   float64 `json:"sharpness"`
+		Brightness  float64 `json:"brightness"`
+		Contrast    float64 `json:"contrast"`
+		Inside      float64 `json:"inside"`
+		Value       float64 `json:"value"`
+	}
+)
 
 // compared is the answer of compare; also its JSON.
 type compared struct {
@@ -98,7 +118,7 @@ func (a *app) compare(ctx context.Context, files [2]string, planID, draw string,
 	if err != nil {
 		return err
 	}
-	e, err := openEngine(cfg)
+	e, err := server.OpenEngine(cfg)
 	if err != nil {
 		return err
 	}
@@ -164,9 +184,12 @@ func (s *side) examine(ctx context.Context, e *engine.Engine, path string, level
 	}
 	f := x.Faces[0]
 	*s = side{
-		File: path, Width: x.Width, Height: x.Height, Faces: len(x.Faces), Box: f.Box, Confidence: f.Confidence,
-		Landmarks: f.Landmarks, Pose: f.Pose, EyesClosed: f.EyesClosed, Live: f.Live, Quality: f.Quality,
+		File: path, Width: x.Width, Height: x.Height, Faces: len(x.Faces), Box: box(f.Box), Confidence: f.Confidence,
+		Pose: pose(f.Pose), EyesClosed: f.EyesClosed, Live: f.Live, Quality: quality(f.Quality),
 		Problem: ekyc.Judge(x, ekyc.WantAll, level), image: data, found: x,
+	}
+	for _, p := range f.Landmarks {
+		s.Landmarks = append(s.Landmarks, [2]float64{p.X, p.Y})
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func redact(dsn string) string {
 }
 
 func checkEngine(cfg config.Config) error {
-	e, err := openEngine(cfg)
+	e, err := server.OpenEngine(cfg)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
+	"shiren/internal/server"
 	"shiren/internal/source/registry"
 )
 
@@ -34,7 +35,7 @@ func (a *app) registryCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(cfg)
+			e, err := server.OpenEngine(cfg)
 			if err != nil {
 				return err
 			}

@@ -37,6 +37,7 @@ certificate once, --tls auto with --domain for a public host name, or --tls file
 	a.set(cmd, "cert", "tls.cert_file", "certificate `file` for --tls files")
 	a.set(cmd, "key", "tls.key_file", "key `file` for --tls files")
 	a.set(cmd, "log-level", "log.level", "`level`: debug, info, warn or error")
+	a.set(cmd, "models", "models.dir", "models' `folder` (default models under the data folder)")
 	a.setBool(cmd, "demo", "demo", "make and show a demo app while no app is configured (default true)")
 	return cmd
 }
