@@ -1,0 +1,4 @@
+package server
+
+// Guard is guard, for tests.
+var Guard = guard
