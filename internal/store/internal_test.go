@@ -289,7 +289,7 @@ func FuzzDecodeSession(f *testing.F) {
 		}
 		again, err := encodeSession(&first)
 		if err != nil {
-			t.Skip("moments that JSON cannot hold") // years beyond 9999, after conversion to UTC
+			return // moments that JSON cannot hold: the year 10000, after conversion to UTC
 		}
 		second, err := decodeSession(again)
 		if err != nil {
