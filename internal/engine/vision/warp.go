@@ -52,6 +52,10 @@ func (src *Image) row(out []byte, x, y, ax, ay int) {
 	n := len(out) / 3
 	xe, ye := x+ax*(n-1), y+ay*(n-1)
 	pix, stride := src.Pix, src.W*3
+	if ax == one && ay == 0 && (x|y)&(one-1) == 0 && x >= 0 && x>>16+n <= src.W && y >= 0 && y>>16 < src.H {
+		copy(out, pix[(y>>16)*stride+(x>>16)*3:]) // whole pixels
+		return
+	}
 	limX, limY := (src.W-1)*one, (src.H-1)*one
 	if min(x, xe) >= 0 && max(x, xe) < limX && min(y, ye) >= 0 && max(y, ye) < limY {
 		for i := 0; i+3 <= len(out); i += 3 {
