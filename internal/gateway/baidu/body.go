@@ -323,7 +323,7 @@ func (b body) integer(name string) (int, error) {
 // object reads a nested object; absent and null have no fields.
 func (b body) object(name string) (body, error) {
 	v, ok := b.fields[name]
-	if !ok || v.raw == nil || v.raw[0] == 'n' {
+	if !ok || len(v.raw) == 0 || !v.form && v.raw[0] == 'n' {
 		return body{}, nil
 	}
 	return v.object(name)

@@ -57,6 +57,12 @@ const (
 	maxMatch     = 2*ekyc.MaxImage + 4<<20
 	maxBodyToken = maxBody // of a body that is read before anyone is authenticated
 	bodyTimeout  = 30 * time.Second
+
+	// Of bodies over largeBody, or of unknown length, largeBodies are held at once, so that
+	// many clients with 10 MB images do not use up the memory. Our choice: 8 bodies and
+	// their images stay below 400 MB; a camera's pictures are never counted.
+	largeBody   = 1 << 20
+	largeBodies = 8
 )
 
 type handler struct {
@@ -64,11 +70,13 @@ type handler struct {
 	base string
 	now  func() time.Time
 	log  *slog.Logger
+	// large has an element for each large body that is held.
+	large chan struct{}
 }
 
 // New returns the handler of all interfaces under Prefixes. It is safe for concurrent use.
 func New(core Core, cfg Config) http.Handler {
-	h := &handler{core: core, base: strings.TrimSuffix(cfg.BaseURL, "/"), now: cfg.Now, log: cfg.Log}
+	h := &handler{core: core, base: strings.TrimSuffix(cfg.BaseURL, "/"), now: cfg.Now, log: cfg.Log, large: make(chan struct{}, largeBodies)}
 	routes := map[string]http.Handler{
 		baidu.PathToken:   http.HandlerFunc(h.token),
 		baidu.PathImage:   http.HandlerFunc(h.image),
@@ -164,6 +172,14 @@ func (h *handler) answer(w http.ResponseWriter, c *call, limit int64, answer fun
 	}
 	if !known {
 		limit = min(limit, maxBodyToken)
+	}
+	if limit > maxBody && (c.r.ContentLength < 0 || c.r.ContentLength > largeBody) {
+		select {
+		case h.large <- struct{}{}:
+			defer func() { <-h.large }()
+		case <-time.After(bodyTimeout):
+			return nil, ekyc.Errorf(ekyc.Busy, "too many large images are being sent; try again, or send smaller ones")
+		}
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer release(buf)

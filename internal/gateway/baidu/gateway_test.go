@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -211,6 +212,54 @@ func TestLengthIsNotBelieved(t *testing.T) {
 	}
 }
 
+// asked is a core that knows one app and must not be asked for a comparison.
+type asked struct{ Core }
+
+func (asked) LogID() string                                        { return "1000000000000000000" }
+func (asked) Access(context.Context, ekyc.Grant) (ekyc.App, error) { return ekyc.App{ID: "1"}, nil }
+func (asked) Admit(ekyc.App) error                                 { return nil }
+
+func TestLargeBodiesWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(asked{}, Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		tok := baidu.AccessToken{App: "1", Expires: time.Unix(1, 0)}.String()
+		var ends []*slow
+		for range largeBodies {
+			s := &slow{ResponseWriter: httptest.NewRecorder(), end: make(chan struct{})}
+			r := httptest.NewRequest("POST", baidu.PathMatchV4+"?access_token="+tok, io.NopCloser(s))
+			r.ContentLength = -1
+			ends = append(ends, s)
+			go h.ServeHTTP(s, r)
+		}
+		time.Sleep(time.Second)
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", baidu.PathMatchV4+"?access_token="+tok, strings.NewReader(`[`))
+		r.ContentLength = -1
+		start := time.Now()
+		h.ServeHTTP(w, r)
+		// The first bodies are given up after bodyTimeout, a second before this one would be.
+		if got := time.Since(start); got != bodyTimeout-time.Second || !strings.Contains(w.Body.String(), "216100") {
+			t.Errorf("after %v: got %s, want it read once another body is given up", got, w.Body)
+		}
+		for _, s := range ends {
+			<-s.end
+		}
+	})
+}
+
+func TestTooManyLargeBodiesIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &handler{core: asked{}, now: time.Now, log: slog.New(slog.DiscardHandler), large: make(chan struct{})}
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/?access_token="+baidu.AccessToken{App: "1", Expires: time.Unix(1, 0)}.String(), strings.NewReader("{}"))
+		r.ContentLength = -1
+		h.serve(rest, maxMatch, h.matchV4).ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), `"error_code":2,`) {
+			t.Errorf("got %s, want error 2", w.Body)
+		}
+	})
+}
+
 // panicky is a core whose Open panics.
 type panicky struct{ Core }
 
@@ -267,7 +316,7 @@ func TestLinksFollowTheRequestWithoutABaseURL(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		`{"plan_id":1}`, `[{"image":"QQ=="},{"image":"QQ=="}]`, "a=1&b=%20", `{"a":"\"",}// x`, "{", `{"a":[[[`, "\xef\xbb\xbf{}",
+		`{"plan_id":1}`, `[{"image":"QQ=="},{"image":"QQ=="}]`, "a=1&b=%20", `{"a":"\"",}// x`, "{", `{"a":[[[`, "0=", "\xef\xbb\xbf{}",
 	} {
 		f.Add([]byte(s))
 	}

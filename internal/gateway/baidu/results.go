@@ -44,7 +44,7 @@ func (h *handler) passed(ses *ekyc.Session) (ekyc.Attempt, error) {
 		}
 	}
 	last := list[len(list)-1] // Result says NotStarted where there is none
-	return ekyc.Attempt{}, ekyc.Errorf(last.Code, "the verification did not pass")
+	return ekyc.Attempt{}, refuse(codes[last.Code].scheme, "the verification did not pass: %s", last.Code)
 }
 
 // simple gives the address of the verified face. Seed 二.1.
