@@ -51,7 +51,7 @@ web: $(page)
 
 $(page): web/node_modules/.package-lock.json $(web_sources) | setup
 	@echo "building the pages"
-	@npm run --silent --prefix web build
+	@npm run --silent --prefix web build -- --logLevel warn
 	@touch $@
 
 # npm writes this file last; it is as old as the installation.
