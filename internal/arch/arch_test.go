@@ -32,7 +32,7 @@ type room struct {
 
 var rooms = []room{
 	{"cmd/shiren", append([]string{
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mdp/qrterminal/...", "golang.org/x/term",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mdp/qrterminal/...", "golang.org/x/term", "golang.org/x/image/draw",
 	}, everything...)},
 	{"api/baidu", nil},
 	{"internal/cnid", nil},
@@ -45,7 +45,7 @@ var rooms = []room{
 	{"internal/engine/ort", []string{"github.com/yalue/onnxruntime_go"}},
 	{"internal/engine/models", []string{"github.com/schollz/progressbar/v3", "golang.org/x/term"}},
 	{"internal/engine/enginetest", []string{"shiren/internal/engine/..."}},
-	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "gonum.org/v1/plot/..."}},
+	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/...", "gonum.org/v1/plot/..."}},
 	{"internal/source/registry", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
 	{"internal/store", []string{
 		"shiren/internal/ekyc", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",

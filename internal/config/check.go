@@ -46,8 +46,11 @@ func (l *loader) check(cfg *Config) {
 		key string
 		d   Duration
 	}{
-		{"header_timeout", cfg.Limits.HeaderTimeout}, {"read_timeout", cfg.Limits.ReadTimeout}, {"write_timeout", cfg.Limits.WriteTimeout},
-		{"idle_timeout", cfg.Limits.IdleTimeout}, {"shutdown_timeout", cfg.Limits.ShutdownTimeout},
+		{"header_timeout", cfg.Limits.HeaderTimeout},
+		{"read_timeout", cfg.Limits.ReadTimeout},
+		{"write_timeout", cfg.Limits.WriteTimeout},
+		{"idle_timeout", cfg.Limits.IdleTimeout},
+		{"shutdown_timeout", cfg.Limits.ShutdownTimeout},
 	} {
 		if time.Duration(t.d) < time.Second {
 			l.bad("limits."+t.key, "limits.%s %v: want at least 1s", t.key, time.Duration(t.d))
