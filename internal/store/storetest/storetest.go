@@ -298,8 +298,11 @@ func chargedOnce(t *testing.T, s ekyc.Store) {
 		kind ekyc.ChargeKind
 		n    int64
 	}{
-		{"1", ekyc.ChargeMatch, 3}, {"1", ekyc.ChargeVerify, 1}, {"1", ekyc.ChargeLive, 0},
-		{"2", ekyc.ChargeMatch, 1}, {"2", ekyc.ChargeVerify, 0},
+		{"1", ekyc.ChargeMatch, 3},
+		{"1", ekyc.ChargeVerify, 1},
+		{"1", ekyc.ChargeLive, 0},
+		{"2", ekyc.ChargeMatch, 1},
+		{"2", ekyc.ChargeVerify, 0},
 	} {
 		if got := charged(t, s, want.app, want.kind); got != want.n {
 			t.Errorf("app %s has %d charges of %s, want %d", want.app, got, want.kind, want.n)
