@@ -59,10 +59,10 @@ const (
 	bodyTimeout  = 30 * time.Second
 
 	// Of bodies over largeBody, or of unknown length, largeBodies are held at once, so that
-	// many clients with 10 MB images do not use up the memory. Our choice: 8 bodies and
-	// their images stay below 400 MB; a camera's pictures are never counted.
+	// many clients with 10 MB images do not use up the memory. Our choice: 4 bodies and
+	// their images stay below 300 MB; a camera's pictures are never counted.
 	largeBody   = 1 << 20
-	largeBodies = 8
+	largeBodies = 4
 )
 
 type handler struct {
