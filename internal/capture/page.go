@@ -162,12 +162,14 @@ func (h *Handler) secure(head http.Header, host string) {
 	if plainHost.MatchString(host) {
 		sockets = " ws://" + host + " wss://" + host
 	}
-	ancestors := "*"
+	// Without the directive any page may embed this one; "*" would leave out apps whose
+	// own pages have schemes of their own.
+	ancestors := ""
 	if len(h.cfg.FrameAncestors) > 0 {
-		ancestors = strings.Join(h.cfg.FrameAncestors, " ")
+		ancestors = "; frame-ancestors " + strings.Join(h.cfg.FrameAncestors, " ")
 	}
 	head.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		"connect-src 'self'"+sockets+"; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors "+ancestors)
+		"connect-src 'self'"+sockets+"; media-src 'self' blob:; base-uri 'none'; form-action 'none'"+ancestors)
 	head.Set("Permissions-Policy", "camera=(self), microphone=(), geolocation=(), payment=(), usb=()")
 	head.Set("Referrer-Policy", "no-referrer")
 	head.Set("X-Content-Type-Options", "nosniff")

@@ -198,7 +198,8 @@ func (c *capture) ping(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		pong, cancel := context.WithTimeout(ctx, writeWait)
+		// Not under ctx: a cancelled ping would cut the socket before its last words.
+		pong, cancel := context.WithTimeout(context.Background(), writeWait)
 		err := c.conn.Ping(pong)
 		cancel()
 		if err != nil {
