@@ -311,7 +311,7 @@ func (a *app) startTarget(ctx context.Context, cfg config.Config) (_ *target, er
 		return nil, err
 	}
 	file := filepath.Join(t.dir, "shiren.toml")
-	text := fmt.Sprintf("listen = %q\ndata = %q\n[models]\ndir = %q\n[log]\nlevel = \"warn\"\n[[app]]\nid = %q\nkey = %q\nsecret = %q\n[[plan]]\nid = %q\napp = %q\n",
+	text := fmt.Sprintf("listen = %q\ndata = %q\n[models]\ndir = %q\n[[app]]\nid = %q\nkey = %q\nsecret = %q\n[[plan]]\nid = %q\napp = %q\n",
 		address, filepath.Join(t.dir, "data"), models, benchApp, benchKey, benchSecret, benchPlan, benchApp)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -324,7 +324,13 @@ func (a *app) startTarget(ctx context.Context, cfg config.Config) (_ *target, er
 		return nil, err
 	}
 	t.cmd = exec.Command(self, "serve", "--config", file)
-	t.cmd.Stderr = a.err
+	// The server logs as it does by default; a file takes that, as a disk would.
+	log, err := os.Create(filepath.Join(t.dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	t.cmd.Stderr = log
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, config.EnvPrefix) {
 			t.cmd.Env = append(t.cmd.Env, e)
@@ -398,7 +404,8 @@ func (t *target) ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("the server to measure did not start; its words are above")
+			words, err := os.ReadFile(filepath.Join(t.dir, "log"))
+			return errors.Join(fmt.Errorf("the server to measure did not start; its words:\n%s", words), err)
 		case <-tick.C:
 		}
 	}
