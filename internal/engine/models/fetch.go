@@ -67,11 +67,21 @@ type Status struct {
 }
 
 // List tells of each file whether it is there, without reading it.
-func List(o FetchOptions) ([]Status, error) { return statuses(context.Background(), o, false) }
+func List(o FetchOptions) ([]Status, error) {
+	m, err := Load(o.Dir, o.User)
+	if err != nil {
+		return nil, err
+	}
+	return m.statuses(context.Background(), o, false)
+}
 
 // Verify reads each file and checks its sha256. The error joins what is wrong.
 func Verify(ctx context.Context, o FetchOptions) ([]Status, error) {
-	list, err := statuses(ctx, o, true)
+	m, err := Load(o.Dir, o.User)
+	if err != nil {
+		return nil, err
+	}
+	list, err := m.statuses(ctx, o, true)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +97,7 @@ func Verify(ctx context.Context, o FetchOptions) ([]Status, error) {
 	return list, errors.Join(errs...)
 }
 
-func statuses(ctx context.Context, o FetchOptions, read bool) ([]Status, error) {
-	m, err := Load(o.Dir, o.User)
-	if err != nil {
-		return nil, err
-	}
+func (m *Manifest) statuses(ctx context.Context, o FetchOptions, read bool) ([]Status, error) {
 	var list []Status
 	add := func(f File, model, path string) error {
 		if err := ctx.Err(); err != nil {
@@ -180,11 +186,15 @@ func Print(w io.Writer, list []Status) error {
 // What is there and right is not fetched again, so an interrupted Fetch is continued
 // by calling it again; with everything there it needs neither npm nor a network.
 func Fetch(ctx context.Context, o FetchOptions) error {
-	list, err := statuses(ctx, o, true)
+	m, err := Load(o.Dir, o.User)
 	if err != nil {
 		return err
 	}
-	m, err := Load(o.Dir, o.User)
+	return m.fetch(ctx, o)
+}
+
+func (m *Manifest) fetch(ctx context.Context, o FetchOptions) error {
+	list, err := m.statuses(ctx, o, true)
 	if err != nil {
 		return err
 	}
