@@ -27,7 +27,8 @@ func (s *Service) Purge(ctx context.Context) (Purged, error) {
 	var errs []error
 	seen := map[string]bool{}
 	for {
-		due, err := s.Store.Due(ctx, s.Now(), purgeBatch)
+		// What failed stays due and comes first again: ask for that many more.
+		due, err := s.Store.Due(ctx, s.Now(), purgeBatch+p.Failed)
 		if err != nil {
 			return p, Wrap(Internal, "list what is due", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"shiren/internal/cnid"
 )
@@ -180,8 +181,11 @@ func (p Plan) ChargeOf() ChargeKind {
 	return ChargeLive
 }
 
-// Open makes a session for one of the app's plans. Codes: PlanUnknown, PlanForeign, SourceMissing.
+// Open makes a session for one of the app's plans. Codes: BadRequest, PlanUnknown, PlanForeign, SourceMissing.
 func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (Session, error) {
+	if !utf8.ValidString(to.Success) || !utf8.ValidString(to.Failed) {
+		return Session{}, Errorf(BadRequest, "a redirect address is not UTF-8")
+	}
 	p, err := s.Store.Plan(ctx, plan)
 	switch {
 	case errors.Is(err, ErrAbsent):

@@ -420,6 +420,30 @@ func TestPurgeFindsWhatACrashLeft(t *testing.T) {
 	}
 }
 
+// TestPurgeGoesOnAfterFailures: more sessions than one batch cannot be erased, and the
+// ones behind them are.
+func TestPurgeGoesOnAfterFailures(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	const stuck = 210
+	for range stuck {
+		k.OpenPlan("1")
+	}
+	k.Clock.Advance(time.Second)
+	last := k.OpenPlan("1").Token
+	k.Clock.Advance(ekyc.ResultKept)
+	st := k.Store
+	k.Service.Store = &stickyStore{Store: st, free: last}
+	p, err := k.Purge(k.Ctx)
+	if err == nil || p.Failed != stuck || p.Sessions != 1 {
+		t.Errorf("got %+v, %v; want %d failures and the last session erased", p, err, stuck)
+	}
+	k.Service.Store = st
+	if p, err = k.Purge(k.Ctx); err != nil || p.Sessions != stuck {
+		t.Errorf("once the store works: got %+v, %v; want %d erased", p, err, stuck)
+	}
+}
+
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t)

@@ -19,3 +19,16 @@ func (d *dyingStore) UpdateSession(ctx context.Context, t ekyc.Token, f func(*ek
 	}
 	return d.Store.UpdateSession(ctx, t, f)
 }
+
+// stickyStore can forget one session only.
+type stickyStore struct {
+	ekyc.Store
+	free ekyc.Token
+}
+
+func (s *stickyStore) Forget(ctx context.Context, t ekyc.Token) error {
+	if t != s.free {
+		return errors.New("disk full")
+	}
+	return s.Store.Forget(ctx, t)
+}
