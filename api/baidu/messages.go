@@ -8,6 +8,12 @@ import (
 	"strings"
 )
 
+// The vendor's own hosts: of the interfaces, and of the page and older interfaces.
+const (
+	APIHost  = "aip.baidubce.com"
+	PageHost = "brain.baidu.com"
+)
+
 // Paths of the interfaces.
 const (
 	PathToken = "/oauth/2.0/token"

@@ -212,17 +212,20 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 func (s *Service) session(ctx context.Context, t Token) (Session, error) {
 	ses, err := s.Store.Session(ctx, t)
 	if errors.Is(err, ErrAbsent) {
-		return Session{}, Errorf(TokenInvalid, "the token is unknown")
+		return Session{}, errUnknownToken
 	} else if err != nil {
 		return Session{}, Wrap(Internal, "read session", err)
 	}
 	return ses, nil
 }
 
+// errUnknownToken is said of tokens that were never made and of another app's alike.
+var errUnknownToken = Errorf(TokenInvalid, "the token is unknown")
+
 func (s *Service) owned(ctx context.Context, app App, t Token) (Session, error) {
 	ses, err := s.session(ctx, t)
 	if err == nil && ses.App != app.ID {
-		return Session{}, Errorf(TokenInvalid, "the token belongs to another app")
+		return Session{}, errUnknownToken
 	}
 	return ses, err
 }
@@ -231,7 +234,7 @@ func (s *Service) owned(ctx context.Context, app App, t Token) (Session, error) 
 func (s *Service) update(ctx context.Context, t Token, f func(*Session) error) (Session, error) {
 	ses, err := s.Store.UpdateSession(ctx, t, f)
 	if errors.Is(err, ErrAbsent) {
-		return Session{}, Errorf(TokenInvalid, "the token is unknown")
+		return Session{}, errUnknownToken
 	}
 	var e *Error
 	if err != nil && !errors.As(err, &e) {
@@ -259,12 +262,48 @@ func ParseClaim(name, number string, t DocumentType) (Claim, error) {
 	return Claim{Name: n, Number: id, Type: t}, nil
 }
 
-// Declare sets the claimed identity on behalf of the relying party. Codes: those of
-// ParseClaim, TokenInvalid, Undecided, NotSwitchedOn.
+// Declare sets the claimed identity on behalf of the relying party. Codes: TokenInvalid,
+// Undecided, NotSwitchedOn.
 func (s *Service) Declare(ctx context.Context, app App, t Token, c Claim) error {
-	_, err := s.update(ctx, t, func(ses *Session) error {
+	return s.declare(ctx, t, c, func(ses *Session) error {
 		if ses.App != app.ID {
-			return Errorf(TokenInvalid, "the token belongs to another app")
+			return errUnknownToken
+		}
+		return nil
+	})
+}
+
+// DeclareFirst is Declare for whoever holds the token alone, as older clients call it.
+// It sets a first identity and replaces none, so that nobody who was given the page's
+// address can change what the relying party said. Codes: those of Declare, AccessMissing,
+// AppDisabled, LimitRate, LimitDay.
+func (s *Service) DeclareFirst(ctx context.Context, t Token, c Claim) error {
+	ses, err := s.session(ctx, t)
+	if err != nil {
+		return err
+	}
+	app, err := s.Store.App(ctx, ses.App)
+	switch {
+	case err != nil:
+		return Wrap(Internal, "read app", err)
+	case app.Disabled:
+		return Errorf(AppDisabled, "the app is switched off")
+	}
+	if err := s.Admit(app); err != nil {
+		return err
+	}
+	return s.declare(ctx, t, c, func(ses *Session) error {
+		if ses.Claim != nil {
+			return Errorf(AccessMissing, "an identity was declared already; send access_token to replace it")
+		}
+		return nil
+	})
+}
+
+func (s *Service) declare(ctx context.Context, t Token, c Claim, may func(*Session) error) error {
+	_, err := s.update(ctx, t, func(ses *Session) error {
+		if err := may(ses); err != nil {
+			return err
 		}
 		if err := ses.Usable(s.Now()); err != nil {
 			return err

@@ -34,8 +34,7 @@ type Blobs struct{ dir string }
 
 var _ ekyc.Blobs = (*Blobs)(nil)
 
-// Open makes dir ready: creates it with its 256 subfolders, checks that it can be
-// written, and removes the partial files that a crash left more than an hour ago.
+// Open makes dir ready: creates it, checks that it can be written, and removes the partial files that a crash left more than an hour ago.
 func Open(dir string) (*Blobs, error) {
 	b := &Blobs{dir: dir}
 	if err := b.prepare(); err != nil {
@@ -56,14 +55,6 @@ func (b *Blobs) prepare() error {
 	defer probe.Close()
 	info, err := probe.Stat() // the file system's own clock says what is old
 	if err != nil {
-		return err
-	}
-	for i := range 256 {
-		if err := os.Mkdir(filepath.Join(b.dir, fmt.Sprintf("%02x", i)), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	if err := syncDir(b.dir); err != nil {
 		return err
 	}
 	left, err := filepath.Glob(filepath.Join(b.dir, "*", "*"+partial))
@@ -143,6 +134,14 @@ func (b *Blobs) path(ctx context.Context, ref string) (string, error) {
 
 func write(path string, data []byte) (err error) {
 	shard := filepath.Dir(path)
+	if err := os.Mkdir(shard, 0o700); err == nil {
+		err = syncDir(filepath.Dir(shard))
+		if err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	f, err := os.CreateTemp(shard, filepath.Base(path)+"-*"+partial) // mode 0600
 	if err != nil {
 		return err

@@ -89,18 +89,12 @@ func (h *handler) submit(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := c.app
-	if app.ID == "" {
-		ses, err := h.core.Attend(c.r.Context(), t)
-		if err != nil {
-			return nil, err
-		}
-		if ses.Claim != nil {
-			return nil, ekyc.Errorf(ekyc.AccessMissing, "an identity was declared already; send access_token to replace it")
-		}
-		app = ekyc.App{ID: ses.App}
+	if c.app.ID == "" {
+		err = h.core.DeclareFirst(c.r.Context(), t, claim)
+	} else {
+		err = h.core.Declare(c.r.Context(), c.app, t, claim)
 	}
-	if err := h.core.Declare(c.r.Context(), app, t, claim); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return 1, nil // seed: "返回固定结果1"

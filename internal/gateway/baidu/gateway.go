@@ -26,6 +26,7 @@ type Core interface {
 	Admit(app ekyc.App) error
 	Open(ctx context.Context, app ekyc.App, plan ekyc.PlanID, to ekyc.Redirect) (ekyc.Session, error)
 	Declare(ctx context.Context, app ekyc.App, t ekyc.Token, c ekyc.Claim) error
+	DeclareFirst(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
 	Enrol(ctx context.Context, app ekyc.App, t ekyc.Token, image []byte, quality, liveness ekyc.Level) error
 	Compare(ctx context.Context, app ekyc.App, a, b ekyc.Picture, logID string) (ekyc.Compared, error)
 	Result(ctx context.Context, app ekyc.App, t ekyc.Token) (ekyc.Session, error)
@@ -38,8 +39,9 @@ type Core interface {
 // Config is what New needs besides the core.
 type Config struct {
 	// BaseURL precedes the path of links in replies: "https://host[:port]", without a
-	// final slash. Empty means the scheme and Host of the request that asks; no forwarding
-	// header is believed.
+	// final slash. Empty means the scheme and Host of the request that asks, or the address
+	// that its connection came in on when the Host is the vendor's own, as the official
+	// Node SDK sends it wherever it connects to. No forwarding header is believed.
 	BaseURL string
 	Now     func() time.Time
 	Log     *slog.Logger

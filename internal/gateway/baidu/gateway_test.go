@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -300,12 +301,14 @@ func TestLinksFollowTheRequestWithoutABaseURL(t *testing.T) {
 	}
 	for want, url := range map[string]string{
 		"http://face.local:8080/": "http://face.local:8080", "https://face.local/": "https://face.local",
+		"https://10.1.2.3:8443/": "https://aip.baidubce.com", // the Node SDK's Host, whatever it connects to
 	} {
 		r := httptest.NewRequest("POST", url+baidu.PathSimple, strings.NewReader(`{"verify_token":"`+string(ses.Token)+`"}`))
 		r.Header.Set("X-Forwarded-Host", "evil.example")
 		r.Header.Set("X-Forwarded-Proto", "gopher")
 		baidu.Sign(r, k.App.Key, string(k.App.Secret), k.Clock.Now(), time.Minute)
 		w := httptest.NewRecorder()
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 8443}))
 		h.ServeHTTP(w, r)
 		var got baidu.Reply[baidu.SimpleResult]
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || !strings.HasPrefix(got.Result.Image, want+"solution/") {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -263,13 +264,27 @@ func (h *handler) link(r *http.Request, t ekyc.Token, e ekyc.Evidence, until tim
 		if r.TLS != nil {
 			base = "https://"
 		}
-		base += r.Host
+		base += host(r)
 	}
 	q := url.Values{
 		"verify_token": {string(t)}, "image": {e.Ref},
 		"expires": {strconv.FormatInt(until.Unix(), 10)}, "sign": {h.core.SignLink(linkTo(t, e.Ref), until)},
 	}
 	return base + baidu.PathImage + "?" + q.Encode()
+}
+
+// host is where the client reached this server.
+func host(r *http.Request) string {
+	name, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		name = r.Host
+	}
+	if name == baidu.APIHost || name == baidu.PageHost {
+		if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			return a.String()
+		}
+	}
+	return r.Host
 }
 
 func linkTo(t ekyc.Token, ref string) string { return "baidu image " + t.Digest() + " " + ref }
