@@ -216,7 +216,6 @@ shiren.toml instead.`,
 	f.StringVar(&p.QualityLevel, "quality-level", p.QualityLevel, "low, normal or high")
 	f.Float64Var(&p.MatchAt, "match-at", p.MatchAt, "comparison `score` from which a pair matches; 0.8 is an FMR of 1e-4")
 	f.BoolVar(&p.EndsOnFailure, "ends-on-failure", false, "a failed attempt ends the token")
-	f.BoolVar(&p.Spoofing, "spoofing", false, "report the attack score")
 	f.BoolVar(&p.KeepMedia, "keep-media", p.KeepMedia, "keep images for the media call, one day")
 	f.StringVar(&consentVersion, "consent-version", "", "version of an authorisation text of your own")
 	f.StringVar(&consentZh, "consent-zh", "", "its Chinese `text`")

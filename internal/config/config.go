@@ -145,7 +145,6 @@ type Plan struct {
 	QualityLevel  string  `toml:"quality_level"`
 	MatchAt       float64 `toml:"match_at"`
 	EndsOnFailure bool    `toml:"ends_on_failure"`
-	Spoofing      bool    `toml:"spoofing"`
 	KeepMedia     bool    `toml:"keep_media"`
 	Consent       Consent `toml:"consent"`
 }
@@ -178,7 +177,8 @@ func Default() Config {
 }
 
 // DefaultPlan holds the settings that a declared plan starts from. The vendor's console
-// recommends normal liveness, low quality and a similarity of 80.
+// recommends normal liveness, low quality and a similarity of 80; it keeps no media
+// unless asked to.
 func DefaultPlan() Plan {
 	return Plan{
 		Comparison:    string(ekyc.CompareNone),
@@ -187,7 +187,6 @@ func DefaultPlan() Plan {
 		LivenessLevel: string(ekyc.LevelNormal),
 		QualityLevel:  string(ekyc.LevelLow),
 		MatchAt:       0.8,
-		KeepMedia:     true,
 	}
 }
 
@@ -253,7 +252,7 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 		ID: ekyc.PlanID(p.ID), App: ekyc.AppID(p.App), Name: p.Name, Title: p.Title, HideTitle: p.HideTitle,
 		Comparison: ekyc.ComparisonSource(p.Comparison), Identity: ekyc.IdentityInput(p.Identity),
 		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
-		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, Spoofing: p.Spoofing, KeepMedia: p.KeepMedia,
+		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, KeepMedia: p.KeepMedia,
 		Consent: consent, Created: created,
 	}
 }

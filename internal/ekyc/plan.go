@@ -91,7 +91,6 @@ type Plan struct {
 	QualityLevel  Level // low, normal or high
 	MatchAt       Score // comparison scores from here up are a match; 0.8 is FMR 1e-4
 	EndsOnFailure bool  // 认证未通过时URL失效
-	Spoofing      bool  // 合成图: report the attack score
 	KeepMedia     bool  // keep the presentation's images for the media call
 	Consent       Consent
 	Created       time.Time

@@ -89,9 +89,6 @@ func (h *handler) detail(c *call) (any, error) {
 	if a.Compared {
 		out.VerifyResult.Score = percent(a.Score)
 	}
-	if ses.Plan.Spoofing {
-		out.VerifyResult.Spoofing = unit(1 - a.Live)
-	}
 	if a.Claim != nil {
 		out.IDCardConfirm = &baidu.DetailConfirm{Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number)}
 	}
@@ -243,9 +240,6 @@ func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, ord
 	if ses.Plan.Comparison != ekyc.CompareNone {
 		t := percent(ses.Plan.MatchAt)
 		d.Threshold = &t
-	}
-	if ses.Plan.Spoofing {
-		d.SpoofingScore = new(float64) // seed: "预留功能字段,当前返回为0"
 	}
 	if a.Claim != nil {
 		v.IDCardConfirm = &baidu.RecordConfirm{
