@@ -92,6 +92,23 @@ describe('the way through', () => {
     expect(last(see({ result: result({ mend: true }) }), { type: 'retry' }, failed)).toEqual({ at: 'intro' })
   })
 
+  it('shows that it was given up, and starts over where it was', () => {
+    const cancelled = result({ reason: 'cancelled' })
+    const declined: Event = { type: 'ended', view: view({ step: 'consent', result: cancelled }) }
+    expect(story(see({ step: 'consent' }), declined, { type: 'retry' })).toEqual([
+      { at: 'consent' },
+      { at: 'result', fresh: true },
+      { at: 'consent' },
+    ])
+    const stopped: Event = { type: 'ended', view: view({ result: cancelled }) }
+    expect(story(see(), { type: 'begin' }, stopped, { type: 'retry' }).map((s) => s.at)).toEqual([
+      'intro',
+      'capture',
+      'result',
+      'capture',
+    ])
+  })
+
   it('does not try again when the server says that there is no more', () => {
     expect(last(rejected, { type: 'retry' })).toEqual({ at: 'result', fresh: false })
   })

@@ -83,9 +83,9 @@ export function useFlow() {
   })
 
   /** Posts something whose answer is the session; the code of a refusal, or ''. */
-  async function post(call: () => Promise<View>): Promise<string> {
+  async function post(call: () => Promise<View>, type: 'view' | 'ended' = 'view'): Promise<string> {
     try {
-      send({ type: 'view', view: await call() })
+      send({ type, view: await call() })
       return ''
     } catch (e) {
       if (!(e instanceof Refusal)) return 'unreachable'
@@ -136,7 +136,7 @@ export function useFlow() {
     orphaned: () => void load(),
     broken: (code: string) => send({ type: 'broken', code }),
     /** The capture subject gave up: recorded, then shown as any other outcome. */
-    cancel: () => post(() => api.abandon('cancelled')),
+    cancel: () => post(() => api.abandon('cancelled'), 'ended'),
     camera(fault: CameraFault): void {
       send({ type: 'camera', fault })
       // The relying party is told once that there was no camera.

@@ -25,6 +25,7 @@ export interface State {
 
 export type Event =
   | { type: 'view'; view: View }
+  | { type: 'ended'; view: View } // the capture subject gave up, and it was recorded
   | { type: 'unknown' } // the server does not know the token, or no longer
   | { type: 'unreachable' }
   | { type: 'begin' } // the capture subject wants to be captured
@@ -46,6 +47,12 @@ export function next(s: State, e: Event): State {
   switch (e.type) {
     case 'view':
       return { ...s, view: e.view, screen: show(s, e.view) }
+    case 'ended':
+      return {
+        ...s,
+        view: e.view,
+        screen: e.view.result ? { at: 'result', fresh: true } : show(s, e.view),
+      }
     case 'unknown':
       return { ...s, screen: trouble('unknown') }
     case 'unreachable':
@@ -55,7 +62,12 @@ export function next(s: State, e: Event): State {
       return { ...s, screen: { at: 'capture' } }
     case 'retry':
       if (!s.view?.result?.mayRetry) return s
-      return { ...s, screen: { at: s.view.result.mend ? 'identity' : 'capture' } }
+      if (s.view.result.mend) return { ...s, screen: { at: 'identity' } }
+      // Who declined before agreeing has those steps still to take.
+      return {
+        ...s,
+        screen: { at: s.view.step === 'consent' || s.view.step === 'identity' ? s.view.step : 'capture' },
+      }
     case 'working':
       return { ...s, screen: { at: 'working' } }
     case 'broken':
