@@ -68,14 +68,14 @@ web_failed=$(count numFailedTests)
 [[ -s $work/web.json ]] || web_failed=1
 ((broken += web_failed))
 
-# The Go tests. -p 2: the browser and the engine share the CPUs with the packages beside them.
+# gotestsum tells the counts to the command that it runs afterwards.
 cat >"$work/counts.sh" <<'COUNTS'
 #!/bin/sh
 echo "$TESTS_TOTAL $TESTS_FAILED $TESTS_SKIPPED $TESTS_ERRORS" >"$SHIREN_TEST_COUNTS"
 COUNTS
 chmod +x "$work/counts.sh"
 echo "go tests, under the race detector:"
-SHIREN_TEST_COUNTS=$work/counts "$tools/gotestsum" --format pkgname --format-hide-empty-pkg --hide-summary=skipped \
+SHIREN_TEST_COUNTS=$work/counts "$tools/gotestsum" --format pkgname --format-hide-empty-pkg \
 	--post-run-command "$work/counts.sh" -- -race -timeout 14m ./... || failed+=("go tests")
 read -r total bad skip errors <"$work/counts" || { total=0 bad=1 skip=0 errors=0; }
 ((passed += total - bad - skip))

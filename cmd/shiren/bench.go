@@ -44,6 +44,7 @@ so what it costs is taken from the server. Prints a Markdown table.`,
 	}
 	a.setData(http)
 	http.Flags().DurationVar(&h.span, "for", 20*time.Second, "how long each load lasts")
+	http.Flags().IntVar(&h.sample, "sample", 200, "over so `many` comparisons the CPU is taken")
 	http.Flags().IntVar(&h.soak, "soak", 0, "after that, so `many` comparisons, to see whether memory stays flat")
 	http.Flags().StringVar(&h.a, "a", "", "first picture (default: from the test models)")
 	http.Flags().StringVar(&h.b, "b", "", "second picture")

@@ -37,6 +37,7 @@ import (
 // httpBench is what `shiren bench http` was asked for.
 type httpBench struct {
 	span   time.Duration
+	sample int // comparisons whose CPU is taken
 	soak   int
 	a, b   string
 	asJSON bool
@@ -75,9 +76,8 @@ const (
 	benchSecret = "benchmarkSecret"
 	benchPlan   = "bench"
 
-	callRate     = 3000 // calls a second at which p99 is taken: the target
-	callWorkers  = 32   // connections that saturate the calls without inference
-	matchSamples = 100  // comparisons whose CPU is taken
+	callRate    = 3000 // calls a second at which p99 is taken: the target
+	callWorkers = 32   // connections that saturate the calls without inference
 )
 
 func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
@@ -100,7 +100,7 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 	if err != nil {
 		return err
 	}
-	bare, err := bench.Bare(ctx, e, pictures[0], pictures[1], matchSamples)
+	bare, err := bench.Bare(ctx, e, pictures[0], pictures[1], h.sample)
 	if err := errors.Join(err, e.Close()); err != nil {
 		return err
 	}
@@ -126,21 +126,21 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 	match := func(ctx context.Context) error { return target.post(ctx, baidu.PathMatchV4, body) }
 
 	say("CPU of a comparison over HTTP")
-	if _, err := repeat(ctx, a.now, 1, 10, match); err != nil { // warm up
+	if _, err := repeat(ctx, a.now, 1, min(10, h.sample), match); err != nil { // warm up
 		return err
 	}
 	before, err := target.cpu()
 	if err != nil {
 		return err
 	}
-	if _, err := repeat(ctx, a.now, 1, matchSamples, match); err != nil {
+	if _, err := repeat(ctx, a.now, 1, h.sample, match); err != nil {
 		return err
 	}
 	after, err := target.cpu()
 	if err != nil {
 		return err
 	}
-	f.ComparisonMS = ms(after-before) / matchSamples
+	f.ComparisonMS = ms(after-before) / float64(h.sample)
 	f.Ratio = f.ComparisonMS / f.BareMS
 
 	say("comparisons at saturation")
