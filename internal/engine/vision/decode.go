@@ -21,7 +21,7 @@ type Limits struct {
 	// by row at a smaller scale, so that memory follows Side and not its size.
 	MaxPixels int
 	// MaxPixelsWhole bounds those that must be held whole to be decoded: PNG, WebP and
-	// JPEG in several scans (progressive).
+	// JPEG in several scans (progressive). A 16-bit PNG may have half of it.
 	MaxPixelsWhole int
 	// MinSide bounds width and height from below.
 	MinSide int
@@ -31,8 +31,8 @@ type Limits struct {
 }
 
 // DefaultLimits are our choice. 10 MiB is the vendors' own largest image. 50 megapixels
-// take every phone's camera; 13 megapixels (4032x3024) held whole are at most 104 MB
-// (16-bit PNG). 48 pixels: smaller than half of the embedding network's input is no
+// take every phone's camera; 13 megapixels (4032x3024) held whole are at most 78 MB
+// (progressive JPEG at 4:4:4). 48 pixels: smaller than half of the embedding network's input is no
 // face. 1920: a full HD frame is read as it is, and a 12 megapixel photo at 3/8.
 var DefaultLimits = Limits{MaxBytes: 10 << 20, MaxPixels: 50_000_000, MaxPixelsWhole: 13_000_000, MinSide: 48, Side: 1920}
 
@@ -83,11 +83,14 @@ func (h header) judge(l Limits) error {
 	if h.whole {
 		most = l.MaxPixelsWhole
 	}
+	if h.deep {
+		most /= 2
+	}
 	switch {
 	case h.w <= 0 || h.h <= 0:
 		return ekyc.Errorf(ekyc.ImageDamaged, "the %s has a header without a size", h.format)
 	case h.w > most/h.h: // w*h > most, without overflow
-		return ekyc.Errorf(ekyc.ImagePixels, "the %s has %d x %d pixels; at most %d megapixels are read", h.kind(), h.w, h.h, most/1_000_000)
+		return ekyc.Errorf(ekyc.ImagePixels, "the %s has %d x %d pixels; at most %.1f megapixels are read", h.kind(), h.w, h.h, float64(most)/1e6)
 	case h.w < l.MinSide || h.h < l.MinSide:
 		return ekyc.Errorf(ekyc.ImagePixels, "the %s has %d x %d pixels; each side must have at least %d", h.kind(), h.w, h.h, l.MinSide)
 	case h.scans > maxScans:

@@ -244,6 +244,9 @@ func TestDecodeRefuses(t *testing.T) {
 	binary.BigEndian.PutUint16(progressive[sof+5:], 4000)
 	binary.BigEndian.PutUint16(progressive[sof+7:], 5000)
 	fourChannels := bytes.Replace(jpg, jpg[sof:sof+19], append(append([]byte{0xFF, 0xC0, 0, 20}, jpg[sof+4:sof+9]...), 4, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0), 1)
+	deep := pngOf(t, image.NewNRGBA64(image.Rect(0, 0, 64, 64)))
+	binary.BigEndian.PutUint32(deep[16:], 3500)
+	binary.BigEndian.PutUint32(deep[20:], 2000)
 	flipped := append([]byte{}, pic...)
 	flipped[len(flipped)/2] ^= 0x55
 	hugeWebP := riff(vp8x(0, 16000, 16000), webp64[12:])
@@ -268,6 +271,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a pixel bomb (PNG)":          {bomb, ekyc.ImagePixels, "30000 x 30000"},
 		"a pixel bomb (JPEG)":         {bigJPEG, ekyc.ImagePixels, "60000 x 60000"},
 		"a large progressive JPEG":    {progressive, ekyc.ImagePixels, "several scans"},
+		"a large 16-bit PNG":          {deep, ekyc.ImagePixels, "6.5 megapixels"},
 		"a WebP with a false canvas":  {hugeWebP, ekyc.ImageDamaged, "canvas"},
 		"a CMYK JPEG":                 {fourChannels, ekyc.ImageFormat, "4 colour channels"},
 		"a tiny image":                {pngOf(t, quarters(20, 20)), ekyc.ImagePixels, "at least 48"},

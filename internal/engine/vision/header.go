@@ -19,6 +19,7 @@ type header struct {
 	format      string
 	w, h        int
 	whole       bool // must be held whole to be decoded
+	deep        bool // 16 bits a channel, twice the memory
 	frames      int
 	scans       int // JPEG
 	channels    int // JPEG
@@ -28,6 +29,9 @@ type header struct {
 func (h header) kind() string {
 	if h.format == formatJPEG && h.whole {
 		return "JPEG in several scans"
+	}
+	if h.deep {
+		return "16-bit PNG"
 	}
 	return h.format
 }
@@ -177,7 +181,7 @@ func pngHeader(data []byte) (header, error) {
 			if w == 0 || ht == 0 || w > 1<<30 || ht > 1<<30 {
 				return h, damaged(h.format, "its header has an impossible size")
 			}
-			h.w, h.h = int(w), int(ht)
+			h.w, h.h, h.deep = int(w), int(ht), body[8] > 8
 		case "acTL":
 			if len(body) >= 4 && binary.BigEndian.Uint32(body) > 1 {
 				h.frames = 2
