@@ -20,6 +20,8 @@ type Image struct {
 	// FullW and FullH are the upright picture's size in the file. They exceed W and H
 	// where it was decoded at a smaller scale.
 	FullW, FullH int
+
+	half *Image // see halved
 }
 
 // buffers recycles pixels between decodes.
@@ -36,6 +38,10 @@ func NewImage(w, h int) *Image {
 
 // Release gives the pixels back for another image. The image must not be used after.
 func (im *Image) Release() {
+	if im.half != nil {
+		im.half.Release()
+		im.half = nil
+	}
 	if b := im.Pix; cap(b) > 0 {
 		im.Pix = nil
 		buffers.Put(&b)

@@ -2,8 +2,8 @@ package vision
 
 import "math"
 
-// Filter says how a warp that shrinks gathers pixels. Either way whole blocks are
-// averaged first; they differ in the fraction that is left, between one and two.
+// Filter says how a warp that shrinks gathers pixels. Either way the image is halved by
+// averaging as often as it fits; they differ in the factor that is left, one to two.
 type Filter int
 
 const (
@@ -14,16 +14,15 @@ const (
 )
 
 // Warp fills dst from src. The map leads from dst's coordinates to src's; outside src
-// its edge pixels are continued. Growing is bilinear. dst keeps its size.
+// its edge pixels are continued. Growing is bilinear. dst keeps its size. src keeps its
+// halves until Release, so its pixels must not change after a Warp; one goroutine at a
+// time may warp from it.
 func (src *Image) Warp(dst *Image, m Affine, f Filter) {
 	sx, sy := math.Hypot(m.A, m.D), math.Hypot(m.B, m.E)
-	k := int(math.Floor(min(sx, sy) + 1e-6))
-	if k > 1 {
-		part, x0, y0 := src.reduce(m, dst.W, dst.H, k)
-		defer part.Release()
-		r := 1 / float64(k)
-		m = Affine{m.A * r, m.B * r, (m.C - float64(x0)) * r, m.D * r, m.E * r, (m.F - float64(y0)) * r}
-		src, sx, sy = part, sx*r, sy*r
+	for min(sx, sy) >= 2 && min(src.W, src.H) >= 2 {
+		src = src.halved()
+		m = Affine{m.A / 2, m.B / 2, m.C / 2, m.D / 2, m.E / 2, m.F / 2}
+		sx, sy = sx/2, sy/2
 	}
 	if f == Average && max(sx, sy) > 1.2 {
 		src.warpFour(dst, m)
@@ -121,77 +120,21 @@ func (src *Image) warpFour(dst *Image, m Affine) {
 	}
 }
 
-// reduce averages blocks of k by k over the part of src that a warp to w by h touches.
-// (x0,y0) is where the part begins in src.
-func (src *Image) reduce(m Affine, w, h, k int) (part *Image, x0, y0 int) {
-	minX, minY, maxX, maxY := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for _, c := range [4][2]float64{{0, 0}, {float64(w), 0}, {0, float64(h)}, {float64(w), float64(h)}} {
-		x, y := m.A*c[0]+m.B*c[1]+m.C, m.D*c[0]+m.E*c[1]+m.F
-		minX, minY, maxX, maxY = min(minX, x), min(minY, y), max(maxX, x), max(maxY, y)
+// halved returns the image at half its size, each pixel the mean of two by two. It is
+// made once and kept: an examination shrinks the same image several times.
+func (src *Image) halved() *Image {
+	if src.half != nil {
+		return src.half
 	}
-	clamp := func(x float64, lo, hi int) int { return int(max(float64(lo), min(x, float64(hi)))) }
-	margin := float64(2 * k)
-	x0, y0 = clamp(minX-margin, 0, src.W-1), clamp(minY-margin, 0, src.H-1)
-	x1, y1 := clamp(maxX+margin, x0+1, src.W), clamp(maxY+margin, y0+1, src.H)
-	part = NewImage((x1-x0+k-1)/k, (y1-y0+k-1)/k)
-	if k == 2 {
-		src.halve(part, x0, y0, x1, y1)
-		return part, x0, y0
-	}
-	sums := make([]uint32, part.W*3)
-	for v := range part.H {
-		clear(sums)
-		ya, yb := y0+v*k, min(y0+(v+1)*k, y1)
-		for y := ya; y < yb; y++ {
-			line := src.Pix[(y*src.W+x0)*3 : (y*src.W+x1)*3]
-			s := 0
-			for ; len(line) >= 3*k; line = line[3*k:] {
-				var r, g, b uint32
-				for i := 0; i+3 <= 3*k; i += 3 {
-					r += uint32(line[i])
-					g += uint32(line[i+1])
-					b += uint32(line[i+2])
-				}
-				sums[s] += r
-				sums[s+1] += g
-				sums[s+2] += b
-				s += 3
-			}
-			for i := 0; i+3 <= len(line); i += 3 {
-				sums[s] += uint32(line[i])
-				sums[s+1] += uint32(line[i+1])
-				sums[s+2] += uint32(line[i+2])
-			}
-		}
-		out := part.Pix[v*part.W*3 : (v+1)*part.W*3]
-		full := uint32((yb - ya) * k)
-		edge := full
-		if rest := (x1 - x0) % k; rest != 0 {
-			edge = uint32((yb - ya) * rest)
-		}
-		// division by multiplication: exact enough, sums stay below 2^24 for k <= 256
-		inv := (uint64(1)<<32 + uint64(full) - 1) / uint64(full)
-		for i := 0; i < len(out)-3; i++ {
-			out[i] = byte((uint64(sums[i]+full/2) * inv) >> 32)
-		}
-		for i := len(out) - 3; i < len(out); i++ {
-			out[i] = byte((sums[i] + edge/2) / edge)
-		}
-	}
-	return part, x0, y0
-}
-
-// halve is reduce for k = 2.
-func (src *Image) halve(part *Image, x0, y0, x1, y1 int) {
-	whole := (x1 - x0) / 2
-	for v := range part.H {
-		y := y0 + 2*v
-		a := src.Pix[(y*src.W+x0)*3 : (y*src.W+x1)*3]
+	dst := NewImage((src.W+1)/2, (src.H+1)/2)
+	stride, whole := src.W*3, src.W/2
+	for v := range dst.H {
+		a := src.Pix[2*v*stride : (2*v+1)*stride]
 		b := a
-		if y+1 < y1 {
-			b = src.Pix[((y+1)*src.W+x0)*3 : ((y+1)*src.W+x1)*3]
+		if 2*v+1 < src.H {
+			b = src.Pix[(2*v+1)*stride : (2*v+2)*stride]
 		}
-		out := part.Pix[v*part.W*3 : (v+1)*part.W*3]
+		out := dst.Pix[v*dst.W*3 : (v+1)*dst.W*3]
 		i, j := 0, 0
 		for range whole {
 			p, q, o := a[j:j+6:j+6], b[j:j+6:j+6], out[i:i+3:i+3]
@@ -200,12 +143,14 @@ func (src *Image) halve(part *Image, x0, y0, x1, y1 int) {
 			o[2] = byte((uint32(p[2]) + uint32(p[5]) + uint32(q[2]) + uint32(q[5]) + 2) >> 2)
 			i, j = i+3, j+6
 		}
-		if whole < part.W {
+		if whole < dst.W { // the last column of an odd width
 			for c := range 3 {
 				out[i+c] = byte((uint32(a[j+c]) + uint32(b[j+c]) + 1) >> 1)
 			}
 		}
 	}
+	src.half = dst
+	return dst
 }
 
 // Fill paints the part of a letterboxed image that lies outside its source: columns
