@@ -210,16 +210,17 @@ func TestDecodeTurnsUpright(t *testing.T) {
 
 func TestDecodeShrinksLargeImages(t *testing.T) {
 	t.Parallel()
-	for _, data := range [][]byte{jpegOf(t, quarters(4000, 3000)), pngOf(t, quarters(4000, 3000))} {
+	src := quarters(2400, 1800)
+	for _, data := range [][]byte{jpegOf(t, src), pngOf(t, src)} {
 		im, err := vision.Decode(data, vision.DefaultLimits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if im.W > vision.DefaultLimits.Side || im.FullW != 4000 || im.FullH != 3000 || corners(im) != "red green blue white" {
+		if im.W > vision.DefaultLimits.Side || im.FullW != 2400 || im.FullH != 1800 || corners(im) != "red green blue white" {
 			t.Errorf("got %d x %d for %d x %d, %s", im.W, im.H, im.FullW, im.FullH, corners(im))
 		}
-		if x, y := im.Scale(); x < 2 || y < 2 {
-			t.Errorf("got scale %v, %v, want more than 2", x, y)
+		if x, y := im.Scale(); x < 1.25 || y < 1.25 {
+			t.Errorf("got scale %v, %v, want more than 2400/1920", x, y)
 		}
 		im.Release()
 	}
