@@ -23,9 +23,9 @@ type qualityLimits struct {
 }
 
 var limits = map[Level]qualityLimits{
-	LevelLow:    {24, 0.08, 0.10, 0.95, 0.85, 40, 35, 40, 0.97, 0.30},
-	LevelNormal: {35, 0.15, 0.16, 0.90, 0.92, 30, 28, 30, 0.90, 0.15},
-	LevelHigh:   {60, 0.30, 0.24, 0.85, 0.98, 18, 18, 20, 0.80, 0.10},
+	LevelLow:    {24, 0.15, 0.10, 0.95, 0.85, 40, 35, 40, 0.97, 0.30},
+	LevelNormal: {35, 0.25, 0.16, 0.90, 0.92, 30, 28, 30, 0.90, 0.15},
+	LevelHigh:   {60, 0.40, 0.24, 0.85, 0.98, 18, 18, 20, 0.80, 0.10},
 }
 
 // Judge names the first quality limit of a level that the examined image's largest
