@@ -64,6 +64,14 @@ const (
 	ImageAnimated  Code = "image_animated"  // more than one frame
 	ImageDamaged   Code = "image_damaged"   // truncated or corrupt
 
+	// A recording.
+	VideoTooLarge Code = "video_too_large" // bytes
+	VideoTooLong  Code = "video_too_long"
+	VideoTooShort Code = "video_too_short"
+	VideoFormat   Code = "video_format"  // not webm or mp4, or a codec that is not read
+	VideoDamaged  Code = "video_damaged" // truncated or corrupt
+	VideoSilent   Code = "video_silent"  // no sound where digits were to be read aloud
+
 	// Capture quality.
 	NoFace       Code = "no_face"
 	SeveralFaces Code = "several_faces"
@@ -77,6 +85,10 @@ const (
 
 	// Decisions.
 	LivenessFailed Code = "liveness_failed" // taken for a presentation attack
+	ChallengeStale Code = "challenge_stale" // answered too late, twice, or another one's
+	ChallengeUnmet Code = "challenge_unmet" // what was asked for was not shown
+	FaceChanged    Code = "face_changed"    // not one and the same face all through
+	RiskRefused    Code = "risk_refused"    // 安全风控 or 合成图 refused the presentation
 	NonMatch       Code = "non_match"       // live, but not the claimed person
 	RefLiveness    Code = "ref_liveness"    // an uploaded image failed the liveness control asked for
 
@@ -100,8 +112,9 @@ func Codes() []Code {
 		BadName, BadIDNumber, BadDocumentType, IdentityMismatch, IdentityUnknown, PortraitNone, PortraitPoor,
 		SourceFailed, SourceMissing,
 		ImageEmpty, ImageNotBase64, ImageTooLarge, ImagePixels, ImageFormat, ImageHEIC, ImageAnimated, ImageDamaged,
+		VideoTooLarge, VideoTooLong, VideoTooShort, VideoFormat, VideoDamaged, VideoSilent,
 		NoFace, SeveralFaces, FaceSmall, FaceBlurred, FaceDark, FaceBright, FaceCut, FaceTurned, EyesClosed,
-		LivenessFailed, NonMatch, RefLiveness,
+		LivenessFailed, ChallengeStale, ChallengeUnmet, FaceChanged, RiskRefused, NonMatch, RefLiveness,
 		CameraRefused, Cancelled, TimedOut, Interrupted, EngineFailed, Busy, Internal,
 	}
 }

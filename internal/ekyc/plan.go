@@ -64,8 +64,40 @@ const (
 // LivenessKind is the presentation attack detection that a plan uses.
 type LivenessKind string
 
-// LivenessSilent is 静默 (实时): live frames, no action asked for.
-const LivenessSilent LivenessKind = "silent"
+// The kinds of the H5 scheme. The first four are real-time: frames stream to the server
+// while it asks. The others are recorded, for browsers that give no live camera.
+const (
+	LivenessSilent   LivenessKind = "silent"   // 静默: nothing is asked of the person
+	LivenessFlash    LivenessKind = "flash"    // 炫瞳: the screen shows colours that the skin must reflect
+	LivenessAction   LivenessKind = "action"   // 动作: blink, open mouth, turn, look up, look down
+	LivenessDistance LivenessKind = "distance" // 远近: come closer, move back
+
+	RecordedPicture LivenessKind = "picture"         // 在线图片
+	RecordedVideo   LivenessKind = "video"           // 视频, silent
+	RecordedAction  LivenessKind = "recorded_action" // 动作, recorded
+	RecordedDigits  LivenessKind = "digits"          // 数字: digits of a session code, read aloud
+)
+
+// Recorded reports whether the kind is an upload rather than a stream.
+func (k LivenessKind) Recorded() bool {
+	switch k {
+	case RecordedPicture, RecordedVideo, RecordedAction, RecordedDigits:
+		return true
+	}
+	return false
+}
+
+// Action is something that a capture subject is asked to do with their head or face.
+type Action string
+
+const (
+	Blink     Action = "blink"
+	OpenMouth Action = "mouth"
+	TurnLeft  Action = "left"  // their own left
+	TurnRight Action = "right" // their own right
+	LookUp    Action = "up"
+	LookDown  Action = "down"
+)
 
 // Level is a strictness.
 type Level string
@@ -91,7 +123,16 @@ type Plan struct {
 	QualityLevel  Level // low, normal or high
 	MatchAt       Score // comparison scores from here up are a match; 0.8 is FMR 1e-4
 	EndsOnFailure bool  // 认证未通过时URL失效
-	KeepMedia     bool  // keep the presentation's images for the media call
+	KeepMedia     bool  // keep the presentation's images and video for the media call
+	// Fallback is the recorded kind that a browser without a live camera may use instead
+	// of a real-time Liveness (降级); "" allows none.
+	Fallback LivenessKind
+	// Alternative is the real-time kind that a capture subject may choose who must not or
+	// cannot see flashes or make movements; "" allows none.
+	Alternative LivenessKind
+	Actions     []Action // that action kinds draw from; empty means all six
+	Spoofing    bool     // 合成图: look for signs of injected or synthetic pictures
+	Risk        bool     // 安全风控: assess risk and report risk_level and risk_tag
 	Consent       Consent
 	Created       time.Time
 }

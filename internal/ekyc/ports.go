@@ -47,6 +47,10 @@ type Face struct {
 	EyesClosed [2]float64 // probability, image-left eye first
 	Quality    Quality
 	Live       Score    // silent PAD, 1 is bona fide; only with WantLiveness
+	// Skin is the mean colour of forehead and cheeks, Back that of the picture beside and
+	// above the head, in linear light: red, green, blue, each 0 to 1; only with WantColour.
+	// Back is the Skin where no background can be seen.
+	Skin, Back [3]float64
 	Template   Template // only with WantTemplate
 }
 
@@ -64,7 +68,8 @@ const (
 	WantEyes
 	WantLiveness
 	WantTemplate
-	WantAll = WantPose | WantEyes | WantLiveness | WantTemplate
+	WantColour
+	WantAll = WantPose | WantEyes | WantLiveness | WantTemplate | WantColour
 )
 
 // Comparison is the result of comparing two templates.
@@ -157,4 +162,26 @@ type Sealer interface {
 	Open(wrapped, sealed, context []byte) ([]byte, error)
 	// Digest is a keyed 32-byte digest for look-ups and signatures, separate for each purpose.
 	Digest(purpose string, data []byte) []byte
+}
+
+// Clip is a decoded recording.
+type Clip struct {
+	Frames   []ClipFrame // in order
+	Duration time.Duration
+	Audio    bool // it has an audio track that is not silent
+}
+
+// ClipFrame is one picture of a clip, JPEG, and its place in time.
+type ClipFrame struct {
+	Image []byte
+	At    time.Duration
+}
+
+// Videos reads and writes video in a sandbox. Safe for concurrent use.
+type Videos interface {
+	// Decode reads a webm or mp4 recording: frames at about fps a second, at most 640
+	// pixels on the long side, upright. Errors carry the Video* codes, Busy or EngineFailed.
+	Decode(ctx context.Context, recording []byte, fps float64) (Clip, error)
+	// Encode makes an mp4 of frames, for people to look at.
+	Encode(ctx context.Context, frames []ClipFrame) ([]byte, error)
 }
