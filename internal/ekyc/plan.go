@@ -133,8 +133,8 @@ type Plan struct {
 	Actions     []Action // that action kinds draw from; empty means all six
 	Spoofing    bool     // 合成图: look for signs of injected or synthetic pictures
 	Risk        bool     // 安全风控: assess risk and report risk_level and risk_tag
-	Consent       Consent
-	Created       time.Time
+	Consent     Consent
+	Created     time.Time
 }
 
 // Consent is the authorisation text that the capture subject must agree to.

@@ -46,7 +46,7 @@ type Face struct {
 	Pose       Pose
 	EyesClosed [2]float64 // probability, image-left eye first
 	Quality    Quality
-	Live       Score    // silent PAD, 1 is bona fide; only with WantLiveness
+	Live       Score // silent PAD, 1 is bona fide; only with WantLiveness
 	// Skin is the mean colour of forehead and cheeks, Back that of the picture beside and
 	// above the head, in linear light: red, green, blue, each 0 to 1; only with WantColour.
 	// Back is the Skin where no background can be seen.
