@@ -145,6 +145,14 @@ const (
 	LogicError        Code = 282000
 )
 
+// Recordings: table of the video liveness interfaces (faceliveness/sessioncode, verify).
+const (
+	SessionLapse    Code = 216502 // a session code or challenge that is over
+	ManyFaces       Code = 216507
+	VideoAbsent     Code = 216508 // no video can be read
+	VoiceUnreadable Code = 216509
+)
+
 // messages are the error_msg texts as the vendor's tables spell them, mistakes included.
 var messages = map[Code]string{
 	OK:           "SUCCESS",
@@ -193,6 +201,9 @@ var messages = map[Code]string{
 	LeftEyeOccluded: "left eye is occlusion", RightEyeOccluded: "right eye is occlusion",
 	LeftCheekOccluded: "left cheek is occlusion", RightCheekOccluded: "right cheek is occlusion",
 	ChinOccluded: "chin contour is occlusion", NoseOccluded: "nose is occlusion", MouthOccluded: "mouth is occlusion",
+
+	SessionLapse: "session lapse", ManyFaces: "found many faces", VideoAbsent: "not found video info",
+	VoiceUnreadable: "voice can not identify",
 
 	InvalidParam: "invalid param", EmptyImage: "empty image", ImageFormatError: "image format error",
 	ImageSizeError: "image size error", DBError: "db error", BackendError: "backend error",

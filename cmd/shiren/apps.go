@@ -161,6 +161,20 @@ func (a *app) switchCmd(use, short string, off bool) *cobra.Command {
 	return cmd
 }
 
+// instead names the kinds that may take the place of a plan's own.
+func instead(p ekyc.Plan) string {
+	var list []string
+	for _, k := range []ekyc.LivenessKind{p.Alternative, p.Fallback} {
+		if k != "" {
+			list = append(list, string(k))
+		}
+	}
+	if list == nil {
+		return "-"
+	}
+	return strings.Join(list, ",")
+}
+
 func (a *app) planCmd() *cobra.Command {
 	p := config.DefaultPlan()
 	var consentVersion, consentZh, consentEn string
@@ -211,12 +225,17 @@ shiren.toml instead.`,
 	f.BoolVar(&p.HideTitle, "hide-title", false, "show no title bar")
 	f.StringVar(&p.Comparison, "comparison", p.Comparison, "`source`: none, uploaded or authority")
 	f.StringVar(&p.Identity, "identity", p.Identity, "`input`: none, declared or entered")
-	f.StringVar(&p.Liveness, "liveness", p.Liveness, "`kind`: silent")
+	f.StringVar(&p.Liveness, "liveness", p.Liveness, "`kind`: silent, flash, action or distance; recorded: picture, video, recorded_action or digits")
+	f.StringVar(&p.Fallback, "fallback", "", "recorded `kind` for browsers without a live camera (default: none)")
+	f.StringVar(&p.Alternative, "alternative", "", "real-time `kind` that the person may choose instead (default: none)")
+	f.StringSliceVar(&p.Actions, "actions", nil, "what action kinds draw from: blink,mouth,left,right,up,down (default: all)")
 	f.StringVar(&p.LivenessLevel, "liveness-level", p.LivenessLevel, "low, normal or high")
 	f.StringVar(&p.QualityLevel, "quality-level", p.QualityLevel, "low, normal or high")
 	f.Float64Var(&p.MatchAt, "match-at", p.MatchAt, "comparison `score` from which a pair matches; 0.8 is an FMR of 1e-4")
 	f.BoolVar(&p.EndsOnFailure, "ends-on-failure", false, "a failed attempt ends the token")
-	f.BoolVar(&p.KeepMedia, "keep-media", p.KeepMedia, "keep images for the media call, one day")
+	f.BoolVar(&p.KeepMedia, "keep-media", p.KeepMedia, "keep images and video for the media call, one day")
+	f.BoolVar(&p.Spoofing, "spoofing", false, "look for signs of injected or synthetic pictures")
+	f.BoolVar(&p.Risk, "risk", false, "assess risk and report its level")
 	f.StringVar(&consentVersion, "consent-version", "", "version of an authorisation text of your own")
 	f.StringVar(&consentZh, "consent-zh", "", "its Chinese `text`")
 	f.StringVar(&consentEn, "consent-en", "", "its English `text`")
@@ -235,9 +254,9 @@ shiren.toml instead.`,
 				return err
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tAPP\tNAME\tCOMPARISON\tIDENTITY\tLIVENESS\tQUALITY\tMATCH AT\tENDS ON FAILURE")
+			fmt.Fprintln(w, "ID\tAPP\tNAME\tCOMPARISON\tIDENTITY\tLIVENESS\tINSTEAD\tQUALITY\tMATCH AT\tENDS ON FAILURE")
 			for _, p := range plans {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s %s\t%s\t%.2f\t%v\n", p.ID, p.App, p.Name, p.Comparison, p.Identity, p.Liveness, p.LivenessLevel, p.QualityLevel, float64(p.MatchAt), p.EndsOnFailure)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s %s\t%s\t%s\t%.2f\t%v\n", p.ID, p.App, p.Name, p.Comparison, p.Identity, p.Liveness, p.LivenessLevel, instead(p), p.QualityLevel, float64(p.MatchAt), p.EndsOnFailure)
 			}
 			return w.Flush()
 		},

@@ -146,7 +146,14 @@ type Plan struct {
 	MatchAt       float64 `toml:"match_at"`
 	EndsOnFailure bool    `toml:"ends_on_failure"`
 	KeepMedia     bool    `toml:"keep_media"`
-	Consent       Consent `toml:"consent"`
+	// Fallback is the recorded kind for browsers without a live camera; Alternative the
+	// real-time kind that a capture subject may choose instead; empty allows none.
+	Fallback    string   `toml:"fallback"`
+	Alternative string   `toml:"alternative"`
+	Actions     []string `toml:"actions"`  // that action kinds draw from; empty means all
+	Spoofing    bool     `toml:"spoofing"` // 合成图
+	Risk        bool     `toml:"risk"`     // 安全风控
+	Consent     Consent  `toml:"consent"`
 }
 
 // Consent replaces the built-in authorisation text.
@@ -248,11 +255,17 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 	if p.Consent.Version != "" || len(p.Consent.Text) > 0 {
 		consent = ekyc.Consent{Version: p.Consent.Version, Text: p.Consent.Text}
 	}
+	var actions []ekyc.Action
+	for _, a := range p.Actions {
+		actions = append(actions, ekyc.Action(a))
+	}
 	return ekyc.Plan{
 		ID: ekyc.PlanID(p.ID), App: ekyc.AppID(p.App), Name: p.Name, Title: p.Title, HideTitle: p.HideTitle,
 		Comparison: ekyc.ComparisonSource(p.Comparison), Identity: ekyc.IdentityInput(p.Identity),
 		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
 		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, KeepMedia: p.KeepMedia,
+		Fallback: ekyc.LivenessKind(p.Fallback), Alternative: ekyc.LivenessKind(p.Alternative), Actions: actions,
+		Spoofing: p.Spoofing, Risk: p.Risk,
 		Consent: consent, Created: created,
 	}
 }

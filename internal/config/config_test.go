@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,13 @@ app = "1001"
 comparison = "authority"
 identity = "entered"
 match_at = 0.85
+liveness = "flash"
+alternative = "action"
+fallback = "recorded_action"
+actions = ["blink", "mouth", "left"]
+spoofing = true
+risk = true
+keep_media = true
 [plan.consent]
 version = "bank-3"
 [plan.consent.text]
@@ -100,6 +108,13 @@ func TestWholeFile(t *testing.T) {
 	a, b := cfg.Plans[0].Record(time.Unix(1, 0)), cfg.Plans[1].Record(time.Unix(1, 0))
 	if !a.EndsOnFailure || a.MatchAt != 0.8 || a.LivenessLevel != ekyc.LevelNormal || a.Consent.Version != DefaultConsent().Version {
 		t.Errorf("plan 7 lacks its own or the default settings: %+v", a)
+	}
+	if a.Liveness != ekyc.LivenessSilent || a.Fallback != "" || a.Alternative != "" || a.Actions != nil || a.Spoofing || a.Risk || a.KeepMedia {
+		t.Errorf("plan 7 does more than the default: %+v", a)
+	}
+	if b.Liveness != ekyc.LivenessFlash || b.Alternative != ekyc.LivenessAction || b.Fallback != ekyc.RecordedAction ||
+		!b.Spoofing || !b.Risk || !b.KeepMedia || !slices.Equal(b.Actions, []ekyc.Action{ekyc.Blink, ekyc.OpenMouth, ekyc.TurnLeft}) {
+		t.Errorf("plan 8 lacks a setting of liveness: %+v", b)
 	}
 	if b.MatchAt != 0.85 || b.Identity != ekyc.IdentityEntered || b.Consent.Version != "bank-3" || b.Consent.Text["en"] != "agree" {
 		t.Errorf("plan 8: %+v", b)

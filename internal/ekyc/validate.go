@@ -56,9 +56,7 @@ func (p Plan) Validate() error {
 	if p.Comparison == CompareAuthority && p.Identity == IdentityNone {
 		bad("plan %s: comparison with an authority needs an identity: declared or entered", p.ID)
 	}
-	if p.Liveness != LivenessSilent {
-		bad("plan %s: liveness %q: want silent", p.ID, p.Liveness)
-	}
+	p.liveness(bad)
 	for _, l := range []struct {
 		name  string
 		level Level
@@ -74,4 +72,67 @@ func (p Plan) Validate() error {
 		bad("plan %s: the authorisation text needs a version and a zh-CN wording", p.ID)
 	}
 	return errors.Join(errs...)
+}
+
+// Kinds lists every kind of liveness detection, the real-time ones first.
+func Kinds() []LivenessKind {
+	return []LivenessKind{
+		LivenessSilent, LivenessFlash, LivenessAction, LivenessDistance,
+		RecordedPicture, RecordedVideo, RecordedAction, RecordedDigits,
+	}
+}
+
+// Actions lists every action that a capture subject can be asked for.
+func Actions() []Action {
+	return []Action{Blink, OpenMouth, TurnLeft, TurnRight, LookUp, LookDown}
+}
+
+// MinActions is how many different actions a plan must offer to draw from. Our choice:
+// with fewer, their order says next to nothing.
+const MinActions = 3
+
+// liveness validates the plan's kinds of liveness detection.
+func (p Plan) liveness(bad func(format string, args ...any)) {
+	if !slices.Contains(Kinds(), p.Liveness) {
+		bad("plan %s: liveness %q: want silent, flash, action, distance, picture, video, recorded_action or digits", p.ID, p.Liveness)
+	}
+	if p.Fallback != "" {
+		switch {
+		case !p.Fallback.Recorded():
+			bad("plan %s: fallback %q: want a recorded kind: picture, video, recorded_action or digits", p.ID, p.Fallback)
+		case p.Liveness.Recorded():
+			bad("plan %s: fallback %q: %s is recorded already, and works without a live camera", p.ID, p.Fallback, p.Liveness)
+		}
+	}
+	if p.Alternative != "" {
+		switch {
+		case p.Alternative.Recorded() || !slices.Contains(Kinds(), p.Alternative):
+			bad("plan %s: alternative %q: want a real-time kind: silent, flash, action or distance", p.ID, p.Alternative)
+		case p.Liveness.Recorded():
+			bad("plan %s: alternative %q: it belongs to a real-time kind, and %s is recorded", p.ID, p.Alternative, p.Liveness)
+		case p.Alternative == p.Liveness:
+			bad("plan %s: alternative %q: that is the plan's liveness itself", p.ID, p.Alternative)
+		}
+	}
+	if len(p.Actions) == 0 {
+		return
+	}
+	different := map[Action]bool{}
+	for _, a := range p.Actions {
+		if !slices.Contains(Actions(), a) {
+			bad("plan %s: action %q: want blink, mouth, left, right, up or down", p.ID, a)
+			continue
+		}
+		if different[a] {
+			bad("plan %s: action %q is listed twice", p.ID, a)
+		}
+		different[a] = true
+	}
+	if len(different) < MinActions {
+		bad("plan %s: %d actions to draw from: want at least %d, or none for all", p.ID, len(different), MinActions)
+	}
+	uses := func(k LivenessKind) bool { return k == LivenessAction || k == RecordedAction }
+	if !uses(p.Liveness) && !uses(p.Fallback) && !uses(p.Alternative) {
+		bad("plan %s: actions are drawn by action kinds only, and the plan uses none", p.ID)
+	}
 }

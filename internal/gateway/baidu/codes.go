@@ -63,6 +63,13 @@ var codes = map[ekyc.Code]entry{
 	ekyc.ImageAnimated:  {baidu.ImageCheckFail, baidu.ImageCheckFail, "不支持动图"},
 	ekyc.ImageDamaged:   {baidu.ImageCheckFail, baidu.ImageCheckFail, "图片已损坏"},
 
+	ekyc.VideoTooLarge: {baidu.ImageSizeError, baidu.ImageSizeError, "视频过大"},
+	ekyc.VideoTooLong:  {baidu.VideoAbsent, baidu.VideoAbsent, "视频过长"},
+	ekyc.VideoTooShort: {baidu.VideoAbsent, baidu.VideoAbsent, "视频过短"},
+	ekyc.VideoFormat:   {baidu.VideoAbsent, baidu.VideoAbsent, "视频格式不支持"},
+	ekyc.VideoDamaged:  {baidu.VideoAbsent, baidu.VideoAbsent, "视频已损坏"},
+	ekyc.VideoSilent:   {baidu.VoiceUnreadable, baidu.VoiceUnreadable, "视频中没有声音"},
+
 	ekyc.NoFace:       {baidu.NoFace, baidu.NoFace, "未检测到人脸"},
 	ekyc.SeveralFaces: {baidu.QualityControlError, baidu.QualityControlError, "检测到多张人脸"},
 	ekyc.FaceSmall:    {baidu.QualityControlError, baidu.QualityControlError, "人脸过小"},
@@ -74,6 +81,10 @@ var codes = map[ekyc.Code]entry{
 	ekyc.EyesClosed:   {baidu.QualityControlError, baidu.QualityControlError, "双眼闭合"},
 
 	ekyc.LivenessFailed: {baidu.LivenessFail, baidu.LivenessFail, "活体检测未通过"},
+	ekyc.ChallengeStale: {baidu.SessionLapse, baidu.SessionLapse, "活体校验已失效"},
+	ekyc.ChallengeUnmet: {baidu.LivenessFail, baidu.LivenessFail, "未按提示完成活体检测"},
+	ekyc.FaceChanged:    {baidu.LivenessFail, baidu.LivenessFail, "检测过程中人脸发生变化"},
+	ekyc.RiskRefused:    {baidu.LivenessFail, baidu.LivenessFail, "安全风控未通过"},
 	ekyc.NonMatch:       {baidu.MatchUserAbsent, baidu.MatchUserAbsent, "人脸比对不通过"},
 	ekyc.RefLiveness:    {baidu.LivenessFail, baidu.LivenessFail, "图片活体检测未通过"},
 
