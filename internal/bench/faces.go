@@ -392,7 +392,7 @@ func stages(ms map[string]float64) []string {
 	var list []string
 	for _, s := range []engine.Stage{
 		engine.StageDecode, engine.StageDetect, engine.StageLandmarks, engine.StageAlign, engine.StageQuality,
-		engine.StagePose, engine.StageEyes, engine.StageLiveness, engine.StageEmbed,
+		engine.StagePose, engine.StageEyes, engine.StageColour, engine.StageLiveness, engine.StageEmbed,
 	} {
 		if _, ok := ms[string(s)]; ok {
 			list = append(list, string(s))

@@ -10,7 +10,7 @@
 //	landmarks  68 points in the largest face's box
 //	align      five of them brought to the embedding network's template
 //	quality    sharpness, light, size
-//	pose, eyes, liveness, embed   as wanted
+//	pose, eyes, colour, liveness, embed   as wanted
 package engine
 
 import (
@@ -212,6 +212,7 @@ const (
 	StageQuality   Stage = "quality"
 	StagePose      Stage = "pose"
 	StageEyes      Stage = "eyes"
+	StageColour    Stage = "colour"
 	StageLiveness  Stage = "liveness"
 	StageEmbed     Stage = "embed"
 )
@@ -220,6 +221,7 @@ const (
 type scratch struct {
 	detect, landmarks, aligned, pose, eye, live *vision.Image
 	candidates                                  []vision.Candidate
+	lights                                      []light
 }
 
 func (e *Engine) scratch() *scratch {
@@ -298,6 +300,7 @@ func (e *Engine) examine(ctx context.Context, im *vision.Image, o Options, s *sc
 		{StageQuality, true, e.quality},
 		{StagePose, o.Want&ekyc.WantPose != 0, e.pose},
 		{StageEyes, o.Want&ekyc.WantEyes != 0, e.eyes},
+		{StageColour, o.Want&ekyc.WantColour != 0, e.colour},
 		{StageLiveness, o.Want&ekyc.WantLiveness != 0, e.liveness},
 		{StageEmbed, o.Want&ekyc.WantTemplate != 0, e.embed},
 	}
