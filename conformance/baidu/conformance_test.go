@@ -135,7 +135,7 @@ func (w *world) do(line string) {
 		_, err := w.Walk(w.token(f[1]), w.face(rest(2)))
 		w.must(err)
 	case "submit": // submit NAME {face}: frames that the page would not have sent
-		_, err := w.Submit(w.Ctx, w.token(f[1]), w.Frames(w.face(rest(2)), 3))
+		_, err := w.SubmitFrames(w.token(f[1]), w.Frames(w.face(rest(2)), 3))
 		w.must(err)
 	case "begin": // an attempt is under way
 		_, err := w.Store.UpdateSession(w.Ctx, w.token(f[1]), func(s *ekyc.Session) error {

@@ -16,6 +16,11 @@ type Findings struct {
 	Compared   bool
 	Comparison Comparison
 	Evidence   []Evidence
+	// Response is the answer to the challenge; nil when there was none to judge.
+	Response *Response
+	// Changed tells that the frames did not show one and the same face.
+	Changed bool
+	Risk    *Risk
 }
 
 // LiveAt is the silent PAD score from which a presentation counts as bona fide.
@@ -33,11 +38,40 @@ func LiveAt(l Level) Score {
 	return 0.3
 }
 
+// liveAt is the silent PAD score that a presentation of a kind must reach. Where a
+// challenge is answered, it decides, and the silent score refuses only what is surely an
+// attack: one level less than the plan's. ENGINE: silent PAD is weak evidence (AUC .64 on
+// real replays); what passes must stand on the challenge.
+func (p Plan) liveAt(k LivenessKind) Score {
+	switch k {
+	case LivenessFlash, LivenessAction, LivenessDistance, RecordedAction, RecordedDigits:
+		switch p.LivenessLevel {
+		case LevelHigh:
+			return LiveAt(LevelNormal)
+		case LevelNormal:
+			return LiveAt(LevelLow)
+		}
+		return 0
+	}
+	return LiveAt(p.LivenessLevel)
+}
+
+// liveCall names the inner interface that a kind of liveness detection is counted as.
+func liveCall(k LivenessKind) Interface {
+	switch k {
+	case LivenessFlash:
+		return CallFlash
+	case LivenessAction, LivenessDistance, RecordedVideo, RecordedAction, RecordedDigits:
+		return CallVideo
+	}
+	return CallSilent
+}
+
 // decide turns findings into the attempt's outcome, in the documented order (protocols:
 // "quality, liveness, identity, stop at first failure; quality and liveness failures free"),
 // and writes its checks, calls and charges.
 func decide(s *Session, a *Attempt, f Findings) {
-	a.Live, a.Compared = f.Live, f.Compared
+	a.Live, a.Compared, a.Response, a.Risk = f.Live, f.Compared, f.Response, f.Risk
 	if f.Compared {
 		a.Score, a.FMR = f.Comparison.Score, f.Comparison.FMR
 	}
@@ -51,22 +85,23 @@ func decide(s *Session, a *Attempt, f Findings) {
 	}
 	end := func(o Outcome, c Code) { a.Outcome, a.Code = o, c }
 
+	live := liveCall(a.Kind)
 	if f.Measured {
-		at := LiveAt(s.Plan.LivenessLevel)
-		if f.Live < at {
+		at := s.Plan.liveAt(a.Kind)
+		if code := f.liveness(at); code != OK {
 			a.Checks = append(a.Checks, Check{CheckLiveness, NonMatched, f.Live, at})
-			call(CallSilent, LivenessFailed)
-			end(NonMatched, LivenessFailed)
+			call(live, code)
+			end(NonMatched, code)
 			return
 		}
 		a.Checks = append(a.Checks, Check{CheckLiveness, Match, f.Live, at})
 	}
 	if f.Failure != OK {
-		call(failedInterface(s.Plan, f), f.Failure)
+		call(failedInterface(s.Plan, a.Kind, f), f.Failure)
 		end(Failed, f.Failure)
 		return
 	}
-	call(CallSilent, OK)
+	call(live, OK)
 	if s.Plan.Comparison == CompareNone {
 		charge(ChargeLive)
 		end(Match, OK)
@@ -110,8 +145,22 @@ func decide(s *Session, a *Attempt, f Findings) {
 	end(Match, OK)
 }
 
+// liveness names why a measured presentation is not taken for a bona fide one, or OK: the
+// challenge first, then the face, then the silent score.
+func (f Findings) liveness(at Score) Code {
+	switch {
+	case f.Response != nil && f.Response.Code != OK:
+		return f.Response.Code
+	case f.Changed:
+		return FaceChanged
+	case f.Live < at:
+		return LivenessFailed
+	}
+	return OK
+}
+
 // failedInterface names the inner interface that a failure belongs to.
-func failedInterface(p Plan, f Findings) Interface {
+func failedInterface(p Plan, k LivenessKind, f Findings) Interface {
 	if f.Measured {
 		switch p.Comparison {
 		case CompareAuthority:
@@ -120,9 +169,23 @@ func failedInterface(p Plan, f Findings) Interface {
 			return CallMatch
 		}
 	}
-	return CallSilent
+	return liveCall(k)
 }
 
 func chargeID(t Token, ordinal int, k ChargeKind) string {
 	return t.Digest()[:32] + "-" + string(rune('a'+ordinal-1)) + "-" + string(k)
+}
+
+// Risk is what 合成图 detection and 安全风控 found in a presentation: evidence, not proof.
+type Risk struct {
+	Level   int      // 1 to 4; seed: 1 and 2 are risky, 3 and 4 are not
+	Tags    []string // the vendor's risk_tag
+	Signals []Signal
+	Score   float64 // sum of the signals' weighted values
+}
+
+// Signal is one sign of risk.
+type Signal struct {
+	Name          string
+	Weight, Value float64 // Value 0 to 1
 }

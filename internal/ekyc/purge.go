@@ -73,6 +73,9 @@ func (s *Service) purgeOne(ctx context.Context, ses *Session, p *Purged) error {
 		}
 		for _, a := range ses.Attempts { // what an interrupted attempt left behind
 			if a.Code == Interrupted || a.Finished.IsZero() {
+				if err := s.Blobs.Delete(ctx, s.blobRef(ses.Token, EvidenceVideo, a.Ordinal, 0)); err != nil {
+					failed = err
+				}
 				for i := range MediaImages {
 					kind := EvidenceFrame
 					if i == 0 {

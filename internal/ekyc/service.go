@@ -20,7 +20,8 @@ import (
 )
 
 // Service is the core's one way in: every gateway, the capture page and the command
-// line call it. All fields but Identity and Portrait are required. Safe for concurrent use.
+// line call it. All fields but Identity, Portrait and Videos are required. Safe for
+// concurrent use.
 type Service struct {
 	Store    Store
 	Blobs    Blobs
@@ -28,6 +29,7 @@ type Service struct {
 	Sealer   Sealer
 	Identity IdentitySource // nil: plans that compare with an authority are refused
 	Portrait PortraitSource // nil: likewise
+	Videos   Videos         // nil: recordings of video are refused, and none is kept
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -489,9 +491,24 @@ func (s *Service) Enter(ctx context.Context, t Token, c Claim) error {
 	return err
 }
 
-// Look measures one camera frame for Watch.
-func (s *Service) Look(ctx context.Context, frame []byte) (Examination, error) {
-	return s.Engine.Examine(ctx, frame, WatchWants)
+// Challenge draws a challenge of a kind that the session's plan allows and stores it; an
+// earlier one is void. Codes: those of Session.Ready, NotSwitchedOn.
+func (s *Service) Challenge(ctx context.Context, t Token, kind LivenessKind) (Challenge, error) {
+	ses, err := s.session(ctx, t)
+	if err != nil {
+		return Challenge{}, err
+	}
+	c, id := Draw(kind, ses.Plan, s.Rand, s.Now().UTC()), s.LogID()
+	_, err = s.update(ctx, t, func(ses *Session) error { return ses.Ask(s.Now().UTC(), c, id) })
+	if err != nil {
+		return Challenge{}, err
+	}
+	return c, nil
+}
+
+// Look measures one camera frame for a Presentation.
+func (s *Service) Look(ctx context.Context, frame []byte, want Want) (Examination, error) {
+	return s.Engine.Examine(ctx, frame, want)
 }
 
 // Abandon records a presentation that did not come about: CameraRefused, Cancelled,
@@ -507,16 +524,26 @@ func (s *Service) Abandon(ctx context.Context, t Token, code Code) error {
 	return err
 }
 
-// Submit makes one attempt of the frames of a presentation and returns it decided.
-// Once begun, the attempt is finished even if ctx ends, and an attempt whose engine or
-// source failed is finished as failed.
-func (s *Service) Submit(ctx context.Context, t Token, frames []Frame) (Attempt, error) {
-	if len(frames) == 0 {
-		return Attempt{}, Errorf(BadRequest, "a presentation has at least one frame")
+// Submit makes one attempt of a presentation and returns it decided. Its challenge must
+// be the session's last one, unused and in time: that is checked, and the challenge used
+// up, in the update that begins the attempt. Once begun, the attempt is finished even if
+// ctx ends, and an attempt whose engine or source failed is finished as failed. Codes:
+// those of Session.Answer, BadRequest.
+func (s *Service) Submit(ctx context.Context, t Token, p Presented) (Attempt, error) {
+	if len(p.Frames) == 0 || p.Kind.Recorded() {
+		return Attempt{}, Errorf(BadRequest, "a live presentation has at least one frame")
 	}
+	return s.attempt(ctx, t, p.Challenge, p.Kind, func(ctx context.Context, ses *Session, ordinal int, c Challenge) Findings {
+		return s.findings(ctx, ses, ordinal, c.asked(p.Started, p.Shown), p, nil)
+	})
+}
+
+// attempt begins, finds and finishes.
+func (s *Service) attempt(ctx context.Context, t Token, challenge string, kind LivenessKind, find func(context.Context, *Session, int, Challenge) Findings) (Attempt, error) {
 	logID, ordinal := s.LogID(), 0
+	var c Challenge
 	ses, err := s.update(ctx, t, func(ses *Session) (err error) {
-		ordinal, err = ses.Begin(s.Now().UTC(), logID)
+		ordinal, c, err = ses.Answer(s.Now().UTC(), challenge, kind, logID)
 		return err
 	})
 	if err != nil {
@@ -524,7 +551,7 @@ func (s *Service) Submit(ctx context.Context, t Token, frames []Frame) (Attempt,
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
-	f := s.findings(ctx, &ses, ordinal, frames)
+	f := find(ctx, &ses, ordinal, c)
 	var a Attempt
 	_, err = s.update(ctx, t, func(ses *Session) (err error) {
 		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
@@ -544,8 +571,8 @@ func (s *Service) fail(ctx context.Context, f *Findings, fallback Code, doing st
 }
 
 // findings measures a presentation and asks the sources that its plan names, stopping
-// where decide will stop.
-func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, frames []Frame) (f Findings) {
+// where decide will stop. recording is the upload of a recorded kind, nil otherwise.
+func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Challenge, p Presented, recording []byte) (f Findings) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.fail(ctx, &f, Internal, "analyse", fmt.Errorf("panic: %v", r))
@@ -559,8 +586,25 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, frame
 		s.fail(ctx, &f, Internal, "check quota", err)
 		return f
 	}
-	probe, best, ok := s.probe(ctx, ses.Plan, frames, &f)
+	judged := make(chan Response, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				s.Log.ErrorContext(ctx, "judging a challenge failed", "err", r)
+				judged <- Response{Kind: c.Kind, Code: ChallengeUnmet, Chance: 1, Why: "the judge failed"}
+			}
+		}()
+		judged <- c.Judge(ses.Plan.LivenessLevel, p.Samples)
+	}()
+	video := s.video(ctx, ses.Plan, p, recording)
+	probe, best, templates, ok := s.probe(ctx, ses.Plan, p.Frames, &f)
+	response := <-judged
+	f.Response = &response
 	if !ok {
+		return f
+	}
+	if f.Changed, err = s.changed(ctx, templates, p); err != nil {
+		s.fail(ctx, &f, EngineFailed, "compare the presentation's faces", err)
 		return f
 	}
 	now := s.Now().UTC()
@@ -579,7 +623,15 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, frame
 		}
 		f.Evidence = append(f.Evidence, ev)
 	}
-	if f.Live < LiveAt(ses.Plan.LivenessLevel) {
+	if data := <-video; data != nil {
+		ev, err := s.keep(ctx, ses, EvidenceVideo, ordinal, 0, data, now.Add(MediaKept))
+		if err != nil {
+			s.fail(ctx, &f, Internal, "keep video", err)
+			return f
+		}
+		f.Evidence = append(f.Evidence, ev)
+	}
+	if f.liveness(ses.Plan.liveAt(p.Kind)) != OK {
 		return f
 	}
 	var ref Template
@@ -610,8 +662,9 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, frame
 const MediaImages = 4
 
 // probe examines the frames and fuses the usable ones: the quality-weighted mean of
-// their templates, the mean of their liveness. It returns the frames, best first.
-func (s *Service) probe(ctx context.Context, p Plan, frames []Frame, f *Findings) (Template, []Frame, bool) {
+// their templates, the mean of their liveness. It returns the frames with their
+// templates, best first.
+func (s *Service) probe(ctx context.Context, p Plan, frames []Frame, f *Findings) (Template, []Frame, []Template, bool) {
 	if len(frames) > ProbeFrames {
 		frames = frames[:ProbeFrames]
 	}
@@ -646,16 +699,16 @@ func (s *Service) probe(ctx context.Context, p Plan, frames []Frame, f *Findings
 		if f.Failure == OK {
 			f.Failure = worst
 		}
-		return Template{}, nil, false
+		return Template{}, nil, nil, false
 	}
 	f.Failure = OK
 	f.Measured, f.Live = true, live/Score(len(used))
 	t, err := s.Engine.Fuse(templates, weights)
 	if err != nil {
 		s.fail(ctx, f, EngineFailed, "fuse templates", err)
-		return Template{}, nil, false
+		return Template{}, nil, nil, false
 	}
-	return t, used, true
+	return t, used, templates, true
 }
 
 // reference returns the template of the uploaded image, made anew if the embedding
@@ -742,7 +795,7 @@ func imageType(b []byte) string {
 	case len(b) > 12 && string(b[8:12]) == "WEBP":
 		return "image/webp"
 	}
-	return "application/octet-stream"
+	return videoType(b)
 }
 
 func (s *Service) open(ctx context.Context, ses *Session, e Evidence) ([]byte, error) {

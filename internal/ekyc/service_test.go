@@ -275,7 +275,7 @@ func TestCrashBetweenBeginAndFinish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = k.Submit(k.Ctx, tok, k.Frames(testkit.Face{Person: "zhang"}, 3))
+	_, err = k.SubmitFrames(tok, k.Frames(testkit.Face{Person: "zhang"}, 3))
 	wantCode(t, "while the lease holds", err, ekyc.Undecided)
 	_, err = k.Result(k.Ctx, k.App, tok)
 	wantCode(t, "results meanwhile", err, ekyc.Undecided)
@@ -298,13 +298,13 @@ func TestEngineFailureEndsTheAttempt(t *testing.T) {
 		"busy":  func() error { return ekyc.Errorf(ekyc.Busy, "queue full") },
 	} {
 		k.Engine.Hook = hook
-		a, err := k.Submit(k.Ctx, tok, frames)
+		a, err := k.SubmitFrames(tok, frames)
 		if err != nil || a.Outcome != ekyc.Failed || a.Finished.IsZero() {
 			t.Errorf("%s: got %+v, %v; want an attempt finished as failed", what, a, err)
 		}
 	}
 	k.Engine.Hook = nil
-	if a, err := k.Submit(k.Ctx, tok, frames); err != nil || a.Outcome != ekyc.Match {
+	if a, err := k.SubmitFrames(tok, frames); err != nil || a.Outcome != ekyc.Match {
 		t.Errorf("engine back: got %+v, %v", a, err)
 	}
 }
@@ -320,7 +320,7 @@ func TestManySubmittersOneAttempt(t *testing.T) {
 	passed, refused := 0, 0
 	for range 16 {
 		wg.Go(func() {
-			a, err := k.Submit(k.Ctx, tok, frames)
+			a, err := k.SubmitFrames(tok, frames)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -405,7 +405,7 @@ func TestPurgeFindsWhatACrashLeft(t *testing.T) {
 	// Evidence is stored, then the server dies before Finish: the store refuses it.
 	st := k.Store
 	k.Service.Store = &dyingStore{Store: st}
-	_, err := k.Submit(k.Ctx, ses.Token, k.Frames(testkit.Face{}, 3))
+	_, err := k.SubmitFrames(ses.Token, k.Frames(testkit.Face{}, 3))
 	wantCode(t, "a store that dies", err, ekyc.Internal)
 	k.Service.Store = st
 	if n := blobs(t, k); n != 1 {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -143,6 +144,7 @@ const (
 	EvidenceReference EvidenceKind = "reference" // the relying party's image
 	EvidenceFace      EvidenceKind = "face"      // the attempt's best frame
 	EvidenceFrame     EvidenceKind = "frame"     // a further frame of the presentation
+	EvidenceVideo     EvidenceKind = "video"     // the presentation as video
 )
 
 // Evidence describes sealed bytes in the blob store.
@@ -183,6 +185,10 @@ type Attempt struct {
 	Live     Score // silent PAD; 1 is bona fide
 	LogID    string
 	Charges  []Charge
+	Kind     LivenessKind // of the presentation; "" where none came about
+	Demoted  bool         // Kind is the plan's Fallback
+	Response *Response    // to the challenge; nil where none was judged
+	Risk     *Risk        // nil where it was not assessed
 }
 
 // Check returns the attempt's check of a kind, or false.
@@ -210,6 +216,7 @@ type Session struct {
 	Agreement *Agreement
 	Reference *Reference
 	Attempts  []Attempt
+	Challenge *Challenge // the last one drawn; nil once it is used
 	Evidence  []Evidence
 	Calls     []Call
 	Key       []byte // wrapped data key of its evidence and of its own record
@@ -312,6 +319,45 @@ func (s *Session) Ready(now time.Time) error {
 		return Errorf(RefMissing, "the plan compares with an uploaded image and none was uploaded")
 	}
 	return nil
+}
+
+// Ask stores a drawn challenge in place of an earlier one and counts it if it asks for
+// something. Codes: those of Ready, NotSwitchedOn.
+func (s *Session) Ask(now time.Time, c Challenge, logID string) error {
+	if err := s.Ready(now); err != nil {
+		return err
+	}
+	if !slices.Contains(s.Plan.Kinds(), c.Kind) {
+		return Errorf(NotSwitchedOn, "the plan does not use liveness %q", c.Kind)
+	}
+	s.Challenge = &c
+	if len(c.Cues) > 0 {
+		s.Calls = append(s.Calls, Call{Interface: CallSession, At: now, LogID: logID})
+	}
+	return nil
+}
+
+// Answer begins the attempt that a challenge was drawn for, and uses the challenge up.
+// Codes: those of Begin; ChallengeStale for a challenge that is not the session's last
+// one, was used, or whose time is over.
+func (s *Session) Answer(now time.Time, id string, kind LivenessKind, logID string) (ordinal int, c Challenge, err error) {
+	if err := s.Ready(now); err != nil {
+		return 0, c, err
+	}
+	switch {
+	case s.Challenge == nil || s.Challenge.ID != id || s.Challenge.Kind != kind:
+		return 0, c, Errorf(ChallengeStale, "the challenge is not the one that was drawn last, or was answered already; begin anew")
+	case !now.Before(s.Challenge.Until):
+		return 0, c, Errorf(ChallengeStale, "the challenge's time is over; begin anew")
+	}
+	c, s.Challenge = *s.Challenge, nil
+	ordinal, err = s.Begin(now, logID)
+	if err != nil {
+		return 0, c, err
+	}
+	a := &s.Attempts[ordinal-1]
+	a.Kind, a.Demoted = kind, kind == s.Plan.Fallback
+	return ordinal, c, nil
 }
 
 // Begin starts an attempt. An earlier attempt whose lease lapsed is closed as

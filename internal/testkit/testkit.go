@@ -421,6 +421,26 @@ func (k *Kit) Frames(f Face, n int) []ekyc.Frame {
 	return frames
 }
 
+// Present draws a silent challenge for a session and makes a presentation of the frames.
+func (k *Kit) Present(t ekyc.Token, frames []ekyc.Frame) (ekyc.Presented, error) {
+	k.T.Helper()
+	c, err := k.Challenge(k.Ctx, t, ekyc.LivenessSilent)
+	if err != nil {
+		return ekyc.Presented{}, err
+	}
+	return ekyc.Presented{Challenge: c.ID, Kind: c.Kind, Frames: frames, All: frames}, nil
+}
+
+// SubmitFrames is Present and Submit.
+func (k *Kit) SubmitFrames(t ekyc.Token, frames []ekyc.Frame) (ekyc.Attempt, error) {
+	k.T.Helper()
+	p, err := k.Present(t, frames)
+	if err != nil {
+		return ekyc.Attempt{}, err
+	}
+	return k.Submit(k.Ctx, t, p)
+}
+
 // Consent agrees to the session's authorisation text.
 func (k *Kit) Consent(t ekyc.Token) {
 	k.T.Helper()
@@ -440,20 +460,24 @@ func (k *Kit) Walk(t ekyc.Token, f Face) (ekyc.Attempt, error) {
 			return ekyc.Attempt{}, err
 		}
 	}
-	w := ekyc.NewWatch(s.Plan, k.Clock.Now())
+	c, err := k.Challenge(k.Ctx, t, s.Plan.Liveness)
+	if err != nil {
+		return ekyc.Attempt{}, err
+	}
+	w := ekyc.NewPresentation(s.Plan, c, k.Clock.Now())
 	for i := range 100 {
 		f.Serial = i
 		img := Photo(f)
-		x, err := k.Look(k.Ctx, img)
+		x, err := k.Look(k.Ctx, img, w.Wants())
 		if err != nil {
 			return ekyc.Attempt{}, err
 		}
 		ad := w.Observe(ekyc.Frame{Image: img, At: k.Clock.Now()}, x)
-		if ad.TimedOut {
+		if ad.TimedOut || ad.Abort != ekyc.OK {
 			break
 		}
 		if ad.Done {
-			return k.Submit(k.Ctx, t, w.Frames())
+			return k.Submit(k.Ctx, t, w.Result())
 		}
 		k.Clock.Advance(200 * time.Millisecond)
 	}
