@@ -146,7 +146,7 @@ func decide(s *Session, a *Attempt, f Findings) {
 }
 
 // liveness names why a measured presentation is not taken for a bona fide one, or OK: the
-// challenge first, then the face, then the silent score.
+// challenge first, then the face, then the silent score, then risk.
 func (f Findings) liveness(at Score) Code {
 	switch {
 	case f.Response != nil && f.Response.Code != OK:
@@ -155,6 +155,8 @@ func (f Findings) liveness(at Score) Code {
 		return FaceChanged
 	case f.Live < at:
 		return LivenessFailed
+	case f.Risk.Refuses():
+		return RiskRefused
 	}
 	return OK
 }
@@ -174,18 +176,4 @@ func failedInterface(p Plan, k LivenessKind, f Findings) Interface {
 
 func chargeID(t Token, ordinal int, k ChargeKind) string {
 	return t.Digest()[:32] + "-" + string(rune('a'+ordinal-1)) + "-" + string(k)
-}
-
-// Risk is what 合成图 detection and 安全风控 found in a presentation: evidence, not proof.
-type Risk struct {
-	Level   int      // 1 to 4; seed: 1 and 2 are risky, 3 and 4 are not
-	Tags    []string // the vendor's risk_tag
-	Signals []Signal
-	Score   float64 // sum of the signals' weighted values
-}
-
-// Signal is one sign of risk.
-type Signal struct {
-	Name          string
-	Weight, Value float64 // Value 0 to 1
 }

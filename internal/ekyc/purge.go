@@ -23,6 +23,7 @@ const purgeBatch = 200
 // them again; if an image cannot be deleted, the record with its data key goes all the
 // same, which leaves the image's bytes unreadable.
 func (s *Service) Purge(ctx context.Context) (Purged, error) {
+	s.sightings.expire(s.Now())
 	var p Purged
 	var errs []error
 	seen := map[string]bool{}

@@ -34,7 +34,8 @@ type Service struct {
 	Rand     io.Reader
 	Log      *slog.Logger
 
-	limiter limiter
+	limiter   limiter
+	sightings sightings
 }
 
 // UploadPixels is the most that an uploaded reference may measure. Baidu H5 seed,
@@ -607,6 +608,7 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 		s.fail(ctx, &f, EngineFailed, "compare the presentation's faces", err)
 		return f
 	}
+	f.Risk = s.assess(ses, ordinal, p, probe, &f)
 	now := s.Now().UTC()
 	for i, fr := range best {
 		kind, until := EvidenceFace, now.Add(ResultKept)
