@@ -27,6 +27,22 @@ var statuses = map[ekyc.Code]int{
 	ekyc.BadIDNumber:     http.StatusUnprocessableEntity,
 	ekyc.BadDocumentType: http.StatusUnprocessableEntity,
 	ekyc.Busy:            http.StatusServiceUnavailable,
+	ekyc.VideoTooLarge:   http.StatusRequestEntityTooLarge,
+	ekyc.VideoTooLong:    http.StatusUnprocessableEntity,
+	ekyc.VideoTooShort:   http.StatusUnprocessableEntity,
+	ekyc.VideoFormat:     http.StatusUnprocessableEntity,
+	ekyc.VideoDamaged:    http.StatusUnprocessableEntity,
+	ekyc.VideoSilent:     http.StatusUnprocessableEntity,
+	ekyc.ImageEmpty:      http.StatusUnprocessableEntity,
+	ekyc.ImageTooLarge:   http.StatusRequestEntityTooLarge,
+	ekyc.ImagePixels:     http.StatusUnprocessableEntity,
+	ekyc.ImageFormat:     http.StatusUnprocessableEntity,
+	ekyc.ImageHEIC:       http.StatusUnprocessableEntity,
+	ekyc.ImageAnimated:   http.StatusUnprocessableEntity,
+	ekyc.ImageDamaged:    http.StatusUnprocessableEntity,
+	ekyc.ChallengeStale:  http.StatusConflict,
+	ekyc.ClaimMissing:    http.StatusConflict,
+	ekyc.RefMissing:      http.StatusConflict,
 }
 
 // failure is the body of an answer that is not a View.
@@ -65,7 +81,7 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, t ekyc.Token) {
 		h.refuse(w, r, err)
 		return
 	}
-	reply(w, http.StatusOK, view(&s, h.cfg.Now()))
+	reply(w, http.StatusOK, h.view(&s, h.cfg.Now()))
 }
 
 func (h *Handler) attend(r *http.Request, t ekyc.Token) (ekyc.Session, error) {

@@ -67,7 +67,8 @@ func TestViewSaysWhatComesNext(t *testing.T) {
 	} {
 		s := newCore(fixed).session
 		c.set(&s)
-		v := view(&s, c.at)
+		h, _ := newHandler(t, newCore(fixed), fixed, nil)
+		v := h.view(&s, c.at)
 		if v.Step != c.step || v.Reason != c.reason {
 			t.Errorf("%s: got step %q, reason %q, want %q, %q", name, v.Step, v.Reason, c.step, c.reason)
 		}

@@ -1,10 +1,10 @@
 // Package capture serves the capture subject: the H5 page, what it asks over HTTP, and
 // the WebSocket over which it sends camera frames and is told what to do.
 //
-// It decides nothing. ekyc.Watch says which frames are good and when a presentation is
-// complete, ekyc.Service says what it came to; the page is told hints and reasons, never
-// scores. It records nothing of a presentation that broke off: the page comes back with
-// the same token and starts a new one.
+// It decides nothing. ekyc.Presentation says which frames are good, what the person is
+// asked for and when a presentation is complete, ekyc.Service says what it came to; the
+// page is told hints and reasons, never scores. It records nothing of a presentation
+// that broke off: the page comes back with the same token and starts a new one.
 //
 // # Addresses
 //
@@ -15,32 +15,69 @@
 //	POST /face/print/api/identity     {"token","name","number","type"}: who the capture subject says to be
 //	POST /face/print/api/abandon      {"token","reason"}: "camera_refused" or "cancelled"
 //	GET  /face/print/api/capture      WebSocket, below
+//	POST /face/print/api/challenge    {"token","kind"}: draws the challenge of a recorded kind, below
+//	POST /face/print/api/recording    a recording or picture, below
 //
-// The POST calls take and give JSON and answer with the View as it then is, or with
-// {"error":{"code"}} and a status of 400 and up. The codes are those of ekyc.
+// The POST calls take and give JSON and answer with the View as it then is (but for
+// challenge and the body of recording), or with {"error":{"code"}} and a status of 400
+// and up. The codes are those of ekyc.
 //
 // # The capture conversation
 //
-// The socket must come from the page's own origin. The token travels in the first
-// message, not in the address, so that it reaches no proxy's log.
+// For the real-time kinds. The socket must come from the page's own origin. The token
+// travels in the first message, not in the address, so that it reaches no proxy's log.
 //
-//	page   → {"token":"…"}                               text, within 5 s
-//	server → {"type":"ready","window":2,"interval":100}  frames may be sent: at most window that are
-//	                                                     not accounted for, one per interval (ms)
-//	page   → one JPEG image                              binary, not mirrored, upright
-//	server → {"type":"hint","hint":"closer","progress":0.25,"seen":7}
+//	page   → {"token":"…","kind":"flash",                text, within 5 s. kind is one that the View offers,
+//	          "camera":"…","device":"…"}                 "" the plan's own; camera is the label that the browser
+//	                                                     gives it, device a number that the page keeps: claims
+//	server → {"type":"ready","kind":"flash",             frames may be sent: at most window that are
+//	          "window":2,"interval":100}                 not accounted for, one per interval (ms)
+//	page   → frame                                       binary: see FrameHeader
+//	server → {"type":"hint","hint":"closer","progress":0.25,"seen":7,"phase":"settle"}
 //	                                                     of the first 7 frames the last was looked at;
 //	                                                     earlier ones may have been dropped; "" is "all is well";
 //	                                                     "busy": the engine could not look just now
+//	server → {"type":"cue","n":1,"for":400,              show this now, in place of what was shown before, for
+//	          "colour":[255,0,0]}                        that many ms; or "action":"blink"|"mouth"|"left"|
+//	                                                     "right"|"up"|"down"; or "near":true|false with "scale",
+//	                                                     the face's size asked for as a multiple of that before
+//	server → {"type":"again","why":"no_face"}            the presentation broke: show nothing more of it; another
+//	                                                     challenge has been drawn. why is a code of ekyc: no_face,
+//	                                                     several_faces, face_changed or challenge_stale
 //	server → {"type":"working"}                          the presentation is complete: stop the camera
 //	server → {"type":"result","session":View}            then closes normally
 //	server → {"type":"error","code":"…"}                 then closes; see the Err constants
+//
+// The challenge is drawn here when the socket opens, once more whenever a presentation
+// breaks, and never sent: the page is told each cue at the moment at which the core wants
+// it shown, and learns nothing of those that follow. What the page says of itself
+// (sequence, clock, camera, device) is recorded as its claim and decides nothing in its
+// favour. The client's address is that of the connection; forwarded headers are not read.
 //
 // A frame that arrives while an earlier one is being looked at replaces the one that
 // waits: the newest wins and nothing queues. A session has one capture at a time: a
 // newer socket of the same token takes over, which is what a page does that lost its
 // network. An analysis that has begun goes on when its socket breaks; the page finds
 // its result through api/session.
+//
+// # Recorded kinds
+//
+// For browsers without a live camera, where the plan allows it. The page asks for a
+// challenge, shows its prompts while it records, and uploads the whole:
+//
+//	page   → POST api/challenge {"token","kind":"recorded_action"}
+//	server → {"id":"…","kind":"recorded_action","expires":300,
+//	          "cues":[{"n":1,"after":1000,"for":2500,"action":"blink"},…]}   ms; expires in s
+//	page   → POST api/recording, the file as the body, with the headers
+//	           Authorization: Bearer TOKEN
+//	           Shiren-Challenge: ID
+//	           Shiren-Camera, Shiren-Device: claims, percent-encoded; may be absent
+//	server → View
+//
+// These are the only kinds whose cues are known before they are due: the recording is
+// made without a connection, and what it proves is that it is younger than its challenge.
+// A file that cannot be used costs its challenge and one attempt, which says why in the
+// View; one that is too large is refused unread, with a code.
 package capture
 
 import (
@@ -63,8 +100,10 @@ type Core interface {
 	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
 	Agree(ctx context.Context, t ekyc.Token, version string) error
 	Enter(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
-	Look(ctx context.Context, frame []byte) (ekyc.Examination, error)
-	Submit(ctx context.Context, t ekyc.Token, frames []ekyc.Frame) (ekyc.Attempt, error)
+	Challenge(ctx context.Context, t ekyc.Token, kind ekyc.LivenessKind) (ekyc.Challenge, error)
+	Look(ctx context.Context, frame []byte, want ekyc.Want) (ekyc.Examination, error)
+	Submit(ctx context.Context, t ekyc.Token, p ekyc.Presented) (ekyc.Attempt, error)
+	Record(ctx context.Context, t ekyc.Token, challenge string, recording []byte, c ekyc.Client) (ekyc.Attempt, error)
 	Abandon(ctx context.Context, t ekyc.Token, code ekyc.Code) error
 }
 
@@ -79,6 +118,11 @@ type Config struct {
 	// MaxCaptures bounds the captures under way at once; a further one is told ErrBusy
 	// and tries again by itself. 0 means DefaultCaptures.
 	MaxCaptures int
+	// MaxRecordingBytes bounds an uploaded recording; 0 means ekyc.MaxRecording.
+	MaxRecordingBytes int64
+	// MaxUploads bounds the recordings that are held in memory at once; a further one is
+	// answered with ekyc.Busy. 0 means DefaultUploads.
+	MaxUploads int
 	// Origins are further hosts, as patterns of path.Match, whose pages may open the
 	// capture socket. Needed only where a proxy changes the Host header.
 	Origins []string
@@ -96,6 +140,12 @@ const (
 	// captures of frames of the largest size hold 512 MiB; usual frames a fifth of it.
 	DefaultCaptures = 64
 
+	// DefaultUploads bounds memory: 8 recordings of the largest size hold 160 MiB.
+	DefaultUploads = 8
+
+	uploadWait  = 90 * time.Second // for a recording to arrive: 20 MiB at 1.9 Mbit/s
+	analyseWait = 90 * time.Second // for the core to make something of a recording
+
 	helloWait  = 5 * time.Second       // for the first message
 	frameWait  = 10 * time.Second      // for the next frame; longer means that the page stands still
 	frameGap   = 80 * time.Millisecond // least time between two looks
@@ -111,7 +161,13 @@ const (
 	pageWindow   = 2   // frames not accounted for
 	pageInterval = 100 // ms
 
-	maxBody = 16 << 10 // of a POST, bytes
+	// maxDraws bounds the challenges of one socket: who breaks as many presentations in a
+	// row is not helped by another.
+	maxDraws = 12
+
+	maxBody  = 16 << 10 // of a POST, bytes
+	maxHello = 1 << 10  // bytes
+	maxClaim = 200      // characters of a camera's or a browser's name that are kept
 )
 
 // Codes of the error message, beside those of ekyc. The page knows a next step for each.
@@ -120,7 +176,8 @@ const (
 	ErrBusy     = "busy"      // MaxCaptures are under way, or the engine never found time
 	ErrStep     = "step"      // the session is not at its capture; ask api/session
 	ErrIdle     = "idle"      // no frame came for 10 s
-	ErrFrame    = "bad_frame" // not a JPEG image that the engine reads, or far too many
+	ErrFrame    = "bad_frame" // not a header and a JPEG image that the engine reads, or far too many
+	ErrKind     = "kind"      // the kind asked for is not offered, or is a recorded one
 	ErrHello    = "bad_hello" // the first message was not understood
 	ErrRestart  = "restart"   // the server goes down; come back
 	ErrSystem   = "system"    // something failed here; the log says what
@@ -143,6 +200,7 @@ type Handler struct {
 	mu       sync.Mutex
 	captures map[string]*capture // by the token's digest
 	slots    int
+	uploads  int
 	closing  bool
 	group    sync.WaitGroup
 }
@@ -155,6 +213,12 @@ func New(core Core, cfg Config) *Handler {
 	}
 	if cfg.MaxCaptures == 0 {
 		cfg.MaxCaptures = DefaultCaptures
+	}
+	if cfg.MaxRecordingBytes == 0 {
+		cfg.MaxRecordingBytes = ekyc.MaxRecording
+	}
+	if cfg.MaxUploads == 0 {
+		cfg.MaxUploads = DefaultUploads
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -172,6 +236,8 @@ func New(core Core, cfg Config) *Handler {
 	h.mux.HandleFunc("POST "+Prefix+"/api/identity", h.identity)
 	h.mux.HandleFunc("POST "+Prefix+"/api/abandon", h.abandon)
 	h.mux.HandleFunc("GET "+Prefix+"/api/capture", h.capture)
+	h.mux.HandleFunc("POST "+Prefix+"/api/challenge", h.challenge)
+	h.mux.HandleFunc("POST "+Prefix+"/api/recording", h.recording)
 	return h
 }
 
@@ -181,7 +247,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Shutdown tells every page that is being watched to come back later, takes no more
-// captures, and waits until the analyses under way have been recorded or ctx ends.
+// captures and recordings, and waits until the analyses under way have been recorded or ctx ends.
 // http.Server.Shutdown does not know of sockets: call this beside it.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.mu.Lock()

@@ -3,9 +3,11 @@ package capture
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -38,9 +40,14 @@ type fakeCore struct {
 	attend  func() error
 	look    func(frame []byte) (ekyc.Examination, error)
 	submit  func(frames []ekyc.Frame) error
+	draw    func(c ekyc.Challenge) ekyc.Challenge
+	record  func(recording []byte) error
 	finding ekyc.Findings
 	looked  [][]byte
 	tried   []ekyc.Frame
+	drawn   []ekyc.Challenge
+	given   ekyc.Presented
+	taken   ekyc.Client // of a recording
 }
 
 func newCore(now func() time.Time) *fakeCore {
@@ -96,7 +103,19 @@ func (c *fakeCore) Enter(_ context.Context, t ekyc.Token, claim ekyc.Claim) erro
 	return c.update(t, func(s *ekyc.Session) error { s.Claim = &claim; return nil })
 }
 
-func (c *fakeCore) Look(_ context.Context, frame []byte) (ekyc.Examination, error) {
+func (c *fakeCore) Challenge(_ context.Context, t ekyc.Token, kind ekyc.LivenessKind) (ch ekyc.Challenge, err error) {
+	err = c.update(t, func(s *ekyc.Session) error {
+		ch = ekyc.Draw(kind, s.Plan, rand.NewChaCha8([32]byte{byte(len(c.drawn))}), c.now())
+		if c.draw != nil {
+			ch = c.draw(ch)
+		}
+		c.drawn = append(c.drawn, ch)
+		return s.Ask(c.now(), ch, "0")
+	})
+	return ch, err
+}
+
+func (c *fakeCore) Look(_ context.Context, frame []byte, _ ekyc.Want) (ekyc.Examination, error) {
 	c.mu.Lock()
 	c.looked = append(c.looked, frame)
 	c.mu.Unlock()
@@ -106,27 +125,52 @@ func (c *fakeCore) Look(_ context.Context, frame []byte) (ekyc.Examination, erro
 	return goodFace(), nil
 }
 
-func (c *fakeCore) Submit(_ context.Context, t ekyc.Token, frames []ekyc.Frame) (ekyc.Attempt, error) {
+// attempt makes one of an answer, under the session's own rules.
+func (c *fakeCore) attempt(t ekyc.Token, challenge string, kind ekyc.LivenessKind, during func() error) (a ekyc.Attempt, err error) {
 	var ordinal int
-	err := c.update(t, func(s *ekyc.Session) (err error) {
-		c.tried = frames
-		ordinal, err = s.Begin(c.now(), "1")
+	err = c.update(t, func(s *ekyc.Session) (err error) {
+		ordinal, _, err = s.Answer(c.now(), challenge, kind, "1")
 		return err
 	})
+	if err == nil {
+		err = during()
+	}
 	if err != nil {
 		return ekyc.Attempt{}, err
 	}
-	if c.submit != nil {
-		if err := c.submit(frames); err != nil {
-			return ekyc.Attempt{}, err
-		}
-	}
-	var a ekyc.Attempt
 	err = c.update(t, func(s *ekyc.Session) (err error) {
 		a, err = s.Finish(c.now(), ordinal, c.finding)
 		return err
 	})
 	return a, err
+}
+
+func (c *fakeCore) Submit(_ context.Context, t ekyc.Token, p ekyc.Presented) (ekyc.Attempt, error) {
+	c.mu.Lock()
+	c.tried, c.given = p.Frames, p
+	c.mu.Unlock()
+	return c.attempt(t, p.Challenge, p.Kind, func() error {
+		if c.submit != nil {
+			return c.submit(p.Frames)
+		}
+		return nil
+	})
+}
+
+func (c *fakeCore) Record(_ context.Context, t ekyc.Token, challenge string, recording []byte, client ekyc.Client) (ekyc.Attempt, error) {
+	c.mu.Lock()
+	c.taken, c.looked = client, append(c.looked, recording)
+	kind := ekyc.LivenessKind("")
+	if c.session.Challenge != nil {
+		kind = c.session.Challenge.Kind
+	}
+	c.mu.Unlock()
+	return c.attempt(t, challenge, kind, func() error {
+		if c.record != nil {
+			return c.record(recording)
+		}
+		return nil
+	})
 }
 
 func (c *fakeCore) Abandon(_ context.Context, t ekyc.Token, code ekyc.Code) error {
@@ -285,11 +329,12 @@ func serve(t *testing.T, h http.Handler) *server {
 type phone struct {
 	t *testing.T
 	c *websocket.Conn
+	n uint32 // frames sent
 }
 
 func (s *server) dial(header http.Header) (*phone, *http.Response, error) {
 	c, r, err := websocket.Dial(context.Background(), "ws://shiren.example"+Prefix+"/api/capture", &websocket.DialOptions{HTTPClient: s.http, HTTPHeader: header})
-	return &phone{s.t, c}, r, err
+	return &phone{t: s.t, c: c}, r, err
 }
 
 func (s *server) open() *phone {
@@ -303,10 +348,12 @@ func (s *server) open() *phone {
 }
 
 // hello opens a socket, says hello and waits to be told to go on.
-func (s *server) hello() *phone {
+func (s *server) hello() *phone { s.t.Helper(); return s.helloKind("") }
+
+func (s *server) helloKind(kind ekyc.LivenessKind) *phone {
 	s.t.Helper()
 	p := s.open()
-	p.write(websocket.MessageText, `{"token":"`+string(token)+`"}`)
+	p.write(websocket.MessageText, `{"token":"`+string(token)+`","kind":"`+string(kind)+`","camera":"Front 前置","device":"d1"}`)
 	if m := p.read(); m.Type != "ready" || m.Window != pageWindow || m.Interval != pageInterval {
 		s.t.Fatalf("after hello: got %+v, want ready with window and interval", m)
 	}
@@ -322,15 +369,34 @@ func (p *phone) write(kind websocket.MessageType, data string) {
 
 const jpegHead = "\xff\xd8\xff\xe0"
 
-func (p *phone) frame(body string) { p.t.Helper(); p.write(websocket.MessageBinary, jpegHead+body) }
+func (p *phone) frame(body string) {
+	p.t.Helper()
+	time.Sleep(time.Millisecond) // no two frames at one time
+	p.n++
+	p.write(websocket.MessageBinary, header(p.n, time.Since(began))+jpegHead+body)
+}
+
+// header is a frame's, as the page writes it.
+func header(n uint32, clock time.Duration) string {
+	b := binary.BigEndian.AppendUint32(nil, n)
+	return string(binary.BigEndian.AppendUint32(b, uint32(clock.Milliseconds())))
+}
 
 // reply is a message as the page reads it.
 type heard struct {
 	Type             string
 	Window, Interval int
+	Kind             ekyc.LivenessKind
 	Hint             *string
 	Progress         *float64
 	Seen             int64
+	Phase, Why       string
+	N                int
+	For              int64
+	Colour           *ekyc.RGB
+	Action           ekyc.Action
+	Near             *bool
+	Scale            float64
 	Session          *View
 	Code             string
 }

@@ -168,9 +168,9 @@ func (h *Handler) secure(head http.Header, host string) {
 	if len(h.cfg.FrameAncestors) > 0 {
 		ancestors = "; frame-ancestors " + strings.Join(h.cfg.FrameAncestors, " ")
 	}
-	head.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
+	head.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "+
 		"connect-src 'self'"+sockets+"; media-src 'self' blob:; base-uri 'none'; form-action 'none'"+ancestors)
-	head.Set("Permissions-Policy", "camera=(self), microphone=(), geolocation=(), payment=(), usb=()")
+	head.Set("Permissions-Policy", "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()")
 	head.Set("Referrer-Policy", "no-referrer")
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Cross-Origin-Resource-Policy", "same-origin")

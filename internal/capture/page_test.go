@@ -44,7 +44,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	for _, path := range []string{"/face/print/", "/face/print/assets/main-1a2b.js", "/face/print/api/session?token=x", "/face/print/none"} {
 		head := ask(h, "GET", path, "").Header
 		for name, want := range map[string]string{
-			"Permissions-Policy":     "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+			"Permissions-Policy":     "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
 			"Referrer-Policy":        "no-referrer",
 			"X-Content-Type-Options": "nosniff",
 		} {

@@ -2,9 +2,12 @@ package capture
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -14,22 +17,58 @@ import (
 
 // capture is one socket that has said hello.
 type capture struct {
-	h     *Handler
-	conn  *websocket.Conn
-	token ekyc.Token
-	end   context.CancelCauseFunc // ends the watching, not an analysis
+	h      *Handler
+	conn   *websocket.Conn
+	token  ekyc.Token
+	plan   ekyc.Plan
+	kind   ekyc.LivenessKind
+	client ekyc.Client
+	end    context.CancelCauseFunc // ends the watching, not an analysis
 }
+
+// FrameHeader is the length of what precedes the JPEG image of a frame message, two
+// unsigned 32-bit numbers, big-endian: the page's count of its frames, from 1, and its
+// clock when it took the picture, in ms since an origin of its own. The image is upright
+// and not mirrored.
+const FrameHeader = 8
 
 // message is what the server says. Which fields are sent depends on the type.
 type message struct {
-	Type     string   `json:"type"`
-	Window   int      `json:"window,omitempty"`
-	Interval int      `json:"interval,omitempty"`
-	Hint     *string  `json:"hint,omitempty"`
-	Progress *float64 `json:"progress,omitempty"`
-	Seen     int64    `json:"seen,omitempty"`
-	Session  *View    `json:"session,omitempty"`
-	Code     string   `json:"code,omitempty"`
+	Type     string            `json:"type"`
+	Kind     ekyc.LivenessKind `json:"kind,omitempty"`
+	Window   int               `json:"window,omitempty"`
+	Interval int               `json:"interval,omitempty"`
+	Hint     *string           `json:"hint,omitempty"`
+	Progress *float64          `json:"progress,omitempty"`
+	Seen     int64             `json:"seen,omitempty"`
+	Phase    string            `json:"phase,omitempty"`
+	Why      string            `json:"why,omitempty"`
+	*cue
+	Session *View  `json:"session,omitempty"`
+	Code    string `json:"code,omitempty"`
+}
+
+// cue is an ekyc.Cue as the page is told of it, without its place in time: that is now.
+type cue struct {
+	N      int         `json:"n"`
+	For    int64       `json:"for"` // ms
+	Colour *ekyc.RGB   `json:"colour,omitempty"`
+	Action ekyc.Action `json:"action,omitempty"`
+	Near   *bool       `json:"near,omitempty"`
+	Scale  float64     `json:"scale,omitempty"`
+}
+
+func newCue(kind ekyc.LivenessKind, c ekyc.Cue) *cue {
+	m := &cue{N: c.N, For: c.For.Milliseconds()}
+	switch kind {
+	case ekyc.LivenessFlash:
+		m.Colour = &c.Colour
+	case ekyc.LivenessAction:
+		m.Action = c.Action
+	case ekyc.LivenessDistance:
+		m.Near, m.Scale = &c.Near, c.Scale
+	}
+	return m
 }
 
 // HintBusy is the one hint that is not the core's: the engine had no time to look.
@@ -59,7 +98,7 @@ func (h *Handler) capture(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	ctx, end := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	defer end(nil)
-	c := &capture{h: h, conn: conn, end: end}
+	c := &capture{h: h, conn: conn, end: end, client: client(r)}
 	err = c.talk(ctx)
 	var f *fault
 	switch {
@@ -78,7 +117,7 @@ func (h *Handler) capture(w http.ResponseWriter, r *http.Request) {
 // talk is the whole conversation. A *fault is for the page; nil is a result; any other
 // error means that the socket broke.
 func (c *capture) talk(ctx context.Context) error {
-	c.conn.SetReadLimit(1 << 10)
+	c.conn.SetReadLimit(maxHello)
 	hello, cancel := context.WithTimeout(ctx, helloWait)
 	kind, data, err := c.conn.Read(hello)
 	cancel()
@@ -86,12 +125,15 @@ func (c *capture) talk(ctx context.Context) error {
 		return err
 	}
 	var first struct {
-		Token ekyc.Token `json:"token"`
+		Token          ekyc.Token        `json:"token"`
+		Kind           ekyc.LivenessKind `json:"kind"`
+		Camera, Device string
 	}
 	if kind != websocket.MessageText || json.Unmarshal(data, &first) != nil || first.Token == "" || len(first.Token) > maxToken {
 		return &fault{code: ErrHello, status: websocket.StatusPolicyViolation}
 	}
 	c.token = first.Token
+	c.client.Camera, c.client.Device = shorten(first.Camera), shorten(first.Device)
 	s, err := c.attend()
 	if err != nil {
 		if ekyc.CodeOf(err) == ekyc.TokenInvalid {
@@ -99,17 +141,27 @@ func (c *capture) talk(ctx context.Context) error {
 		}
 		return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
 	}
-	now := c.h.cfg.Now()
-	if v := view(&s, now); v.Step != StepCapture {
+	if v := c.h.view(&s, c.h.cfg.Now()); v.Step != StepCapture {
 		return &fault{code: ErrStep, status: websocket.StatusPolicyViolation}
+	}
+	c.plan = s.Plan
+	if c.kind = first.Kind; c.kind == "" {
+		c.kind = s.Plan.Liveness
+	}
+	if c.kind.Recorded() || !offered(s.Plan, c.kind) {
+		return &fault{code: ErrKind, status: websocket.StatusPolicyViolation}
 	}
 	if err := c.h.enter(c); err != nil {
 		return err
 	}
 	defer c.h.leave(c)
+	w, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
 
-	c.conn.SetReadLimit(c.h.cfg.MaxFrameBytes)
-	if err := c.say(message{Type: "ready", Window: pageWindow, Interval: pageInterval}); err != nil {
+	c.conn.SetReadLimit(c.h.cfg.MaxFrameBytes + FrameHeader)
+	if err := c.say(message{Type: "ready", Kind: c.kind, Window: pageWindow, Interval: pageInterval}); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -117,7 +169,42 @@ func (c *capture) talk(ctx context.Context) error {
 	box := newMailbox()
 	go c.receive(ctx, stop, box)
 	go c.ping(ctx, stop)
-	return c.watch(ctx, ekyc.NewWatch(s.Plan, now), box)
+	return c.watch(ctx, w, box)
+}
+
+// offered reports whether a plan lets the capture subject present themselves this way.
+func offered(p ekyc.Plan, k ekyc.LivenessKind) bool {
+	return k != "" && (k == p.Liveness || k == p.Alternative || k == p.Fallback)
+}
+
+// client is what the transport says of the page.
+func client(r *http.Request) ekyc.Client {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	return ekyc.Client{Address: address, Agent: shorten(r.UserAgent())}
+}
+
+// shorten makes a claim fit to be kept: valid UTF-8 of at most maxClaim characters.
+func shorten(claim string) string {
+	runes := []rune(strings.ToValidUTF8(claim, "\uFFFD"))
+	return string(runes[:min(len(runes), maxClaim)])
+}
+
+// begin draws a challenge, which ends an earlier one of the session, and starts a
+// presentation of it.
+func (c *capture) begin(ctx context.Context) (*ekyc.Presentation, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordWait)
+	defer cancel()
+	challenge, err := c.h.core.Challenge(ctx, c.token, c.kind)
+	switch ekyc.CodeOf(err) {
+	case ekyc.OK:
+		return ekyc.NewPresentation(c.plan, challenge, c.h.cfg.Now()), nil
+	case ekyc.Undecided, ekyc.TokenInvalid, ekyc.ConsentMissing, ekyc.ClaimMissing, ekyc.RefMissing:
+		return nil, &fault{code: ErrStep, status: websocket.StatusPolicyViolation}
+	}
+	return nil, &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
 }
 
 // enter takes a place for the capture, ending an earlier one of the same session.
@@ -179,12 +266,16 @@ func (c *capture) receive(ctx context.Context, stop context.CancelCauseFunc, box
 			return
 		}
 		now := c.h.cfg.Now()
-		jpeg := len(data) > 3 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff
+		jpeg := len(data) > FrameHeader+3 && data[FrameHeader] == 0xff && data[FrameHeader+1] == 0xd8 && data[FrameHeader+2] == 0xff
 		if kind != websocket.MessageBinary || !jpeg || float64(n) > frameBurst+frameRate*now.Sub(start).Seconds() {
 			stop(&fault{code: ErrFrame, status: websocket.StatusPolicyViolation})
 			return
 		}
-		box.put(arrival{ekyc.Frame{Image: data, At: now}, n})
+		box.put(arrival{ekyc.Frame{
+			Image: data[FrameHeader:], At: now,
+			Seq:  int(binary.BigEndian.Uint32(data)),
+			Sent: time.Duration(binary.BigEndian.Uint32(data[4:])) * time.Millisecond,
+		}, n})
 	}
 }
 
@@ -209,65 +300,133 @@ func (c *capture) ping(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// watch looks at frames until they make a presentation.
-func (c *capture) watch(ctx context.Context, w *ekyc.Watch, box mailbox) error {
+// seen is a frame that was looked at.
+type seen struct {
+	arrival
+	x   ekyc.Examination
+	err error
+}
+
+// watch looks at frames until they make a presentation. One frame is looked at at a time;
+// cues go out when they are due even while one is.
+func (c *capture) watch(ctx context.Context, w *ekyc.Presentation, box mailbox) error {
 	start := c.h.cfg.Now()
 	idle := time.NewTimer(frameWait)
 	defer idle.Stop()
 	gap := time.NewTimer(0) // fires when the next look is due
 	defer gap.Stop()
-	var progress float64
+	due := time.NewTimer(time.Hour) // fires when the next cue is due
+	defer due.Stop()
+	looked := make(chan seen, 1)
+	var (
+		next     mailbox // box when a frame may be taken from it
+		progress float64
+		phase    = ekyc.PhaseSettle
+		looking  bool
+		rested   bool // gap has fired since the last look
+		draws    = 1
+	)
 	for {
-		select {
-		case <-ctx.Done():
-			return c.ended(ctx)
-		case <-gap.C:
+		if next = nil; rested && !looking {
+			next = box
 		}
-		var f arrival
 		select {
 		case <-ctx.Done():
 			return c.ended(ctx)
 		case <-idle.C:
+			if looking {
+				idle.Reset(frameWait) // the wait is ours
+				continue
+			}
 			return &fault{code: ErrIdle, status: websocket.StatusPolicyViolation}
-		case f = <-box:
-		}
-		idle.Reset(frameWait)
-		gap.Reset(frameGap)
-		x, err := c.look(ctx, f.Image)
-		var hint string
-		switch code := ekyc.CodeOf(err); code {
-		case ekyc.OK:
-			a := w.Observe(f.Frame, x)
-			switch {
-			case a.TimedOut:
-				return c.timedOut()
-			case a.Done:
-				return c.submit(w.Frames())
+		case <-gap.C:
+			rested = true
+		case <-due.C:
+			if err := c.cue(w, due, nil); err != nil {
+				return err
 			}
-			hint, progress = string(a.Hint), a.Progress
-		case ekyc.Busy:
-			if c.h.cfg.Now().Sub(start) > ekyc.WatchTimeout {
-				return &fault{code: ErrBusy, status: websocket.StatusTryAgainLater}
+		case f := <-next:
+			looking, rested = true, false
+			idle.Reset(frameWait)
+			gap.Reset(frameGap)
+			want := w.Wants()
+			go func() {
+				x, err := c.look(ctx, f.Image, want)
+				looked <- seen{f, x, err}
+			}()
+		case f := <-looked:
+			looking = false
+			idle.Reset(frameWait)
+			var hint string
+			switch code := ekyc.CodeOf(f.err); code {
+			case ekyc.OK:
+				a := w.Observe(f.Frame, f.x)
+				switch {
+				case a.TimedOut:
+					return c.timedOut()
+				case a.Done:
+					p := w.Result()
+					p.Client = c.client
+					return c.submit(p)
+				case a.Abort != ekyc.OK:
+					// What was asked is known by now: what follows is another challenge.
+					if draws++; draws > maxDraws || f.At.Sub(start) > ekyc.WatchTimeout {
+						return c.timedOut()
+					}
+					var err error
+					if w, err = c.begin(ctx); err != nil {
+						return err
+					}
+					if err := c.say(message{Type: "again", Why: string(a.Abort)}); err != nil {
+						return err
+					}
+					progress, phase = 0, ekyc.PhaseSettle
+				default:
+					hint, progress, phase = string(a.Hint), a.Progress, a.Phase
+				}
+				if err := c.cue(w, due, a.Cue); err != nil {
+					return err
+				}
+			case ekyc.Busy:
+				if c.h.cfg.Now().Sub(start) > ekyc.WatchTimeout {
+					return &fault{code: ErrBusy, status: websocket.StatusTryAgainLater}
+				}
+				hint = HintBusy
+			case ekyc.ImageEmpty, ekyc.ImageTooLarge, ekyc.ImagePixels, ekyc.ImageFormat, ekyc.ImageHEIC, ekyc.ImageAnimated, ekyc.ImageDamaged:
+				return &fault{code: ErrFrame, status: websocket.StatusPolicyViolation}
+			default:
+				if ctx.Err() != nil {
+					return c.ended(ctx)
+				}
+				return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: f.err}
 			}
-			hint = HintBusy
-		case ekyc.ImageEmpty, ekyc.ImageTooLarge, ekyc.ImagePixels, ekyc.ImageFormat, ekyc.ImageHEIC, ekyc.ImageAnimated, ekyc.ImageDamaged:
-			return &fault{code: ErrFrame, status: websocket.StatusPolicyViolation}
-		default:
-			if ctx.Err() != nil {
-				return c.ended(ctx)
+			if err := c.say(message{Type: "hint", Hint: &hint, Progress: &progress, Seen: f.n, Phase: phase}); err != nil {
+				return err
 			}
-			return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
-		}
-		if err := c.say(message{Type: "hint", Hint: &hint, Progress: &progress, Seen: f.n}); err != nil {
-			return err
 		}
 	}
 }
 
-func (c *capture) look(ctx context.Context, frame []byte) (ekyc.Examination, error) {
+// cue sends the cue that is due, if one is, and sets the timer for the next. An observed
+// frame may have handed one out already.
+func (c *capture) cue(w *ekyc.Presentation, due *time.Timer, given *ekyc.Cue) error {
+	now, wait := w.Due(c.h.cfg.Now())
+	if now == nil {
+		now = given
+	}
+	if wait > 0 {
+		due.Reset(wait)
+	}
+	if now == nil {
+		return nil
+	}
+	return c.say(message{Type: "cue", cue: newCue(c.kind, *now)})
+}
+
+func (c *capture) look(ctx context.Context, frame []byte, want ekyc.Want) (ekyc.Examination, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
-	return c.h.core.Look(ctx, frame)
+	return c.h.core.Look(ctx, frame, want)
 }
 
 // ended turns the cause for which watching ended into what the page is told.
@@ -284,14 +443,16 @@ func (c *capture) ended(ctx context.Context) error {
 
 // submit has the presentation analysed. The socket may break meanwhile: the attempt is
 // recorded all the same.
-func (c *capture) submit(frames []ekyc.Frame) error {
+func (c *capture) submit(p ekyc.Presented) error {
 	c.say(message{Type: "working"})
-	_, err := c.h.core.Submit(context.Background(), c.token, frames)
+	_, err := c.h.core.Submit(context.Background(), c.token, p)
 	switch ekyc.CodeOf(err) {
 	case ekyc.OK:
 		return c.result()
 	case ekyc.Undecided, ekyc.TokenInvalid, ekyc.ConsentMissing, ekyc.ClaimMissing, ekyc.RefMissing:
 		return &fault{code: ErrStep, status: websocket.StatusPolicyViolation}
+	case ekyc.ChallengeStale: // another one was drawn since
+		return &fault{code: ErrReplaced, status: websocket.StatusPolicyViolation}
 	}
 	return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
 }
@@ -316,7 +477,7 @@ func (c *capture) result() error {
 	if err != nil {
 		return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
 	}
-	v := view(&s, c.h.cfg.Now())
+	v := c.h.view(&s, c.h.cfg.Now())
 	return c.say(message{Type: "result", Session: &v})
 }
 

@@ -341,9 +341,11 @@ func TestFramesThatAreNone(t *testing.T) {
 		"text":        {websocket.MessageText, jpegHead, ""},
 		"not JPEG":    {websocket.MessageBinary, "\x89PNG", ""},
 		"empty":       {websocket.MessageBinary, "", ""},
-		"damaged":     {websocket.MessageBinary, jpegHead, ekyc.ImageDamaged},
-		"pixel bomb":  {websocket.MessageBinary, jpegHead, ekyc.ImagePixels},
-		"empty image": {websocket.MessageBinary, jpegHead, ekyc.ImageEmpty},
+		"no header":   {websocket.MessageBinary, jpegHead, ""},
+		"half header": {websocket.MessageBinary, header(1, 0)[:5] + jpegHead, ""},
+		"damaged":     {websocket.MessageBinary, header(1, 0) + jpegHead, ekyc.ImageDamaged},
+		"pixel bomb":  {websocket.MessageBinary, header(1, 0) + jpegHead, ekyc.ImagePixels},
+		"empty image": {websocket.MessageBinary, header(1, 0) + jpegHead, ekyc.ImageEmpty},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, core *fakeCore, s *server, _ *Handler, _ *logs) {
@@ -370,7 +372,7 @@ func TestFramesThatAreNone(t *testing.T) {
 			p := s.hello()
 			go func() {
 				for range frameBurst + 1 {
-					if p.c.Write(context.Background(), websocket.MessageBinary, []byte(jpegHead)) != nil {
+					if p.c.Write(context.Background(), websocket.MessageBinary, []byte(header(1, 0)+jpegHead)) != nil {
 						return
 					}
 				}

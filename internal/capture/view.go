@@ -36,9 +36,23 @@ type View struct {
 	HideTitle bool              `json:"hideTitle"`
 	Consent   Consent           `json:"consent"`
 	Identity  Identity          `json:"identity"`
-	Liveness  ekyc.LivenessKind `json:"liveness"`
-	Redirect  Redirect          `json:"redirect"`
-	Result    *Result           `json:"result"` // of the last attempt that ended; null before
+	Liveness  ekyc.LivenessKind `json:"liveness"` // the plan's kind
+	// Alternative is a real-time kind that the person may choose instead, Fallback a
+	// recorded one for browsers without a live camera; both may be empty.
+	Alternative ekyc.LivenessKind `json:"alternative,omitempty"`
+	Fallback    ekyc.LivenessKind `json:"fallback,omitempty"`
+	// Warning tells that Liveness flashes: people who are sensitive to light must be told
+	// before, and be offered the Alternative.
+	Warning   bool      `json:"warning"`
+	Recording Recording `json:"recording"`
+	Redirect  Redirect  `json:"redirect"`
+	Result    *Result   `json:"result"` // of the last attempt that ended; null before
+}
+
+// Recording says what an upload may measure.
+type Recording struct {
+	Bytes   int64 `json:"bytes"`
+	Seconds int   `json:"seconds"`
 }
 
 // Consent is the authorisation text by language and whether it was agreed to.
@@ -78,7 +92,10 @@ type Result struct {
 var reasons = map[ekyc.Code]bool{
 	ekyc.NoFace: true, ekyc.SeveralFaces: true, ekyc.FaceSmall: true, ekyc.FaceBlurred: true, ekyc.FaceDark: true,
 	ekyc.FaceBright: true, ekyc.FaceCut: true, ekyc.FaceTurned: true, ekyc.EyesClosed: true,
-	ekyc.LivenessFailed: true, ekyc.NonMatch: true,
+	ekyc.VideoTooLarge: true, ekyc.VideoTooLong: true, ekyc.VideoTooShort: true, ekyc.VideoFormat: true,
+	ekyc.VideoDamaged: true, ekyc.VideoSilent: true,
+	ekyc.LivenessFailed: true, ekyc.ChallengeStale: true, ekyc.ChallengeUnmet: true, ekyc.FaceChanged: true,
+	ekyc.RiskRefused: true, ekyc.NonMatch: true,
 	ekyc.IdentityMismatch: true, ekyc.IdentityUnknown: true, ekyc.PortraitNone: true, ekyc.PortraitPoor: true,
 	ekyc.CameraRefused: true, ekyc.Cancelled: true, ekyc.TimedOut: true, ekyc.Interrupted: true, ekyc.Busy: true,
 }
@@ -105,12 +122,15 @@ func reason(c ekyc.Code) string {
 }
 
 // view computes the View of a session at now.
-func view(s *ekyc.Session, now time.Time) View {
+func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 	v := View{
-		State: s.State(now), Title: s.Plan.Title, HideTitle: s.Plan.HideTitle, Liveness: s.Plan.Liveness,
-		Consent:  Consent{Version: s.Plan.Consent.Version, Text: s.Plan.Consent.Text, Given: s.Agreement != nil},
-		Identity: Identity{Mode: s.Plan.Identity},
-		Redirect: Redirect{Success: s.Redirect.Success, Failed: s.Redirect.Failed},
+		State: s.State(now), Title: s.Plan.Title, HideTitle: s.Plan.HideTitle,
+		Liveness: s.Plan.Liveness, Alternative: s.Plan.Alternative, Fallback: s.Plan.Fallback,
+		Warning:   s.Plan.Liveness == ekyc.LivenessFlash,
+		Recording: Recording{Bytes: h.cfg.MaxRecordingBytes, Seconds: int(ekyc.RecordingMax / time.Second)},
+		Consent:   Consent{Version: s.Plan.Consent.Version, Text: s.Plan.Consent.Text, Given: s.Agreement != nil},
+		Identity:  Identity{Mode: s.Plan.Identity},
+		Redirect:  Redirect{Success: s.Redirect.Success, Failed: s.Redirect.Failed},
 	}
 	if c := s.Claim; c != nil {
 		v.Identity.Name, v.Identity.Number, v.Identity.Type = c.Name.String(), c.Number.String(), c.Type

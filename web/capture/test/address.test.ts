@@ -48,6 +48,14 @@ describe('the page address', () => {
     ['the first of two', '?token=a&token=b', '', ['a', '', '']],
   ]
   it.each(cases)('%s', (_, search, hash, [token, successUrl, failedUrl]) => {
-    expect(parseAddress(search, hash)).toEqual({ token, successUrl, failedUrl })
+    expect(parseAddress(search, hash)).toMatchObject({ token, successUrl, failedUrl })
   })
+
+  it.each([
+    ['?token=a&useNative=1', true],
+    ['?token=a&useNative=1&failedUrl=myapp://no', true],
+    ['?token=a&useNative=0', false],
+    ['?token=a&useNative=10', false],
+    ['?token=a', false],
+  ])('%s: an app is to be told %s', (search, want) => expect(parseAddress(search).useNative).toBe(want))
 })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
-import { backoff, Link, type LinkState, type SocketLike } from '../src/lib/link'
+import { backoff, frameHeader, Link, type LinkState, type SocketLike } from '../src/lib/link'
 
 class FakeSocket {
   binaryType = 'blob'
@@ -34,14 +34,16 @@ beforeEach(() => {
   heard = []
   states = []
   link = new Link(
-    'secret',
+    () => ({ token: 'secret', kind: 'flash', camera: 'c', device: 'd' }),
     () => {
       sockets.push(new FakeSocket())
       return newest() as unknown as SocketLike
     },
     {
       state: (s) => states.push(s),
-      hint: (h, p) => heard.push(`hint ${h} ${p}`),
+      hint: (h, p, phase) => heard.push(`hint ${h} ${p} ${phase}`.trimEnd()),
+      cue: (c) => heard.push(`cue ${c.n} ${c.colour ?? c.action ?? c.near} ${c.for}`),
+      again: (why) => heard.push(`again ${why}`),
       working: () => heard.push('working'),
       orphaned: () => heard.push('orphaned'),
       result: (v) => heard.push(`result ${v.state}`),
@@ -62,7 +64,7 @@ describe('the capture link', () => {
     link.open()
     expect(link.mayFrame(0)).toBe(false)
     newest().onopen?.()
-    expect(newest().sent).toEqual(['{"token":"secret"}'])
+    expect(newest().sent).toEqual(['{"token":"secret","kind":"flash","camera":"c","device":"d"}'])
     expect(link.mayFrame(0)).toBe(false)
     newest().says(ready)
     expect(link.mayFrame(0)).toBe(true)
@@ -78,6 +80,30 @@ describe('the capture link', () => {
     newest().says({ type: 'hint', hint: 'closer', progress: 0.25, seen: 2 })
     expect(link.mayFrame(5000)).toBe(true) // the first was dropped, the second looked at
     expect(heard).toEqual(['hint closer 0.25'])
+  })
+
+  it('numbers its frames and says when they were taken, before the picture', async () => {
+    connect()
+    link.frame(new Uint8Array([0xff, 0xd8]).buffer, 1234.6)
+    const message = newest().sent.at(-1) as Blob
+    expect([...new Uint8Array(await message.arrayBuffer())]).toEqual([0, 0, 0, 1, 0, 0, 4, 211, 0xff, 0xd8])
+    expect(new DataView(frameHeader(2 ** 24, 2 ** 32 + 5)).getUint32(4)).toBe(5)
+  })
+
+  it('passes each cue on at once', () => {
+    connect()
+    newest().says({ type: 'hint', hint: '', progress: 0.5, seen: 1, phase: 'challenge' })
+    newest().says({ type: 'cue', n: 1, for: 400, colour: [255, 0, 0] })
+    newest().says({ type: 'cue', n: 2, for: 3000, action: 'blink' })
+    newest().says({ type: 'cue', n: 3, for: 3000, near: false })
+    newest().says({ type: 'again', why: 'no_face' })
+    expect(heard).toEqual([
+      'hint  0.5 challenge',
+      'cue 1 255,0,0 400',
+      'cue 2 blink 3000',
+      'cue 3 false 3000',
+      'again no_face',
+    ])
   })
 
   it('comes back after the connection is lost, waiting ever longer, with a new count', () => {
@@ -142,7 +168,7 @@ describe('the capture link', () => {
     expect(sockets).toHaveLength(1)
   })
 
-  it.each(['replaced', 'step', 'bad_frame', 'system'])('ends for good on %s', (code) => {
+  it.each(['replaced', 'step', 'kind', 'bad_frame', 'system'])('ends for good on %s', (code) => {
     connect()
     newest().says({ type: 'error', code })
     newest().onclose?.()

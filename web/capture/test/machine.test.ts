@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { type Event, next, type Screen, stage, start, type State } from '../src/lib/machine'
+import { type Event, kindOf, next, type Screen, stage, start, type State } from '../src/lib/machine'
 import type { Result, View } from '../src/lib/protocol'
 
 function view(change: Partial<View> = {}): View {
@@ -12,6 +12,8 @@ function view(change: Partial<View> = {}): View {
     consent: { version: '1', text: {}, given: true },
     identity: { mode: 'none', type: 0 },
     liveness: 'silent',
+    warning: false,
+    recording: { bytes: 1000, seconds: 20 },
     redirect: { success: '', failed: '' },
     result: null,
     ...change,
@@ -114,6 +116,40 @@ describe('the way through', () => {
   })
 })
 
+describe('kinds', () => {
+  const both = see({ liveness: 'flash', alternative: 'action', fallback: 'video' })
+
+  it("are the plan's unless the person chose another, which lasts", () => {
+    const s = next(start('token', null), both)
+    expect(kindOf(s)).toBe('flash')
+    const chosen = next(s, { type: 'begin', kind: 'action' })
+    expect([kindOf(chosen), chosen.screen]).toEqual(['action', { at: 'capture' }])
+    expect(kindOf(next(chosen, { type: 'begin' }))).toBe('action')
+  })
+
+  it('lead to the recorder where they are recorded', () => {
+    expect(last(see({ liveness: 'digits' }), { type: 'begin' })).toEqual({ at: 'record' })
+    expect(last(both, { type: 'begin', kind: 'video' })).toEqual({ at: 'record' })
+    expect(last(both, { type: 'begin', kind: 'video' }, failed)).toEqual({ at: 'result', fresh: true })
+  })
+
+  it.each(['unsupported', 'in_app'] as const)('fall back to a recording where the browser is %s', (e) => {
+    const s = next(start('token', e), both)
+    expect(s.screen).toEqual({ at: 'intro' })
+    expect(kindOf(s)).toBe('video')
+    expect(next(s, { type: 'begin' }).screen).toEqual({ at: 'record' })
+    expect(next(start('token', e), see()).screen).toEqual({ at: 'trouble', what: e })
+  })
+
+  it('never send a face over an insecure connection', () =>
+    expect(next(start('token', 'insecure'), both).screen).toEqual({ at: 'trouble', what: 'insecure' }))
+
+  it('leave a camera that fails for a recording', () => {
+    const s: Event[] = [both, { type: 'begin' }, { type: 'camera', fault: 'camera_absent' }]
+    expect(last(...s, { type: 'begin', kind: 'video' })).toEqual({ at: 'record' })
+  })
+})
+
 describe('dead ends', () => {
   it('needs a token', () => expect(start('', null).screen).toEqual({ at: 'trouble', what: 'no_token' }))
 
@@ -148,8 +184,9 @@ describe('dead ends', () => {
 })
 
 it('places every screen on the progress line', () => {
-  const at = (screen: Screen) => stage({ screen, view: null, environment: null })
+  const at = (screen: Screen) => stage({ screen, view: null, environment: null, kind: null })
   expect(at({ at: 'intro' })).toBe('capture')
+  expect(at({ at: 'record' })).toBe('capture')
   expect(at({ at: 'working' })).toBe('capture')
   expect(at({ at: 'result', fresh: true })).toBe('result')
   expect(at({ at: 'trouble', what: 'offline' })).toBeNull()

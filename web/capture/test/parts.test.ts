@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
 
 import { socketAddress } from '../src/lib/api'
+import { bridge } from '../src/lib/bridge'
 import { cameraFault, frameSize } from '../src/lib/camera'
 import { browserOf, environmentFault } from '../src/lib/environment'
 import { pickLang } from '../src/lib/i18n'
+import type { Prompts } from '../src/lib/protocol'
+import { plainLength, promptAt, recordingLength, recordingType } from '../src/lib/recorder'
 import { settleFor, stayFor, Steady } from '../src/lib/steady'
 import en from '../src/locales/en.json'
 import zh from '../src/locales/zh-CN.json'
@@ -100,4 +103,70 @@ describe('words', () => {
     [['fr'], 'en'],
     [[], 'zh-CN'],
   ])('%j gives %s', (p, want) => expect(pickLang(p)).toBe(want))
+})
+
+describe('recordings', () => {
+  const digits: Prompts = {
+    id: '1',
+    kind: 'digits',
+    expires: 300,
+    cues: [
+      { n: 1, after: 1000, for: 1200, digit: '7' },
+      { n: 2, after: 2500, for: 2000, digit: '0' },
+    ],
+  }
+  it('show each prompt in its own time', () => {
+    const at = (ms: number) => promptAt(digits, ms)?.digit ?? ''
+    expect([0, 999, 1000, 2199, 2200, 2500, 4499, 4500].map(at)).toEqual(['', '', '7', '7', '', '0', '0', ''])
+  })
+  it('last until the prompts are over, and no less than a plain one', () => {
+    expect(recordingLength(digits)).toBe(5100)
+    expect(recordingLength({ ...digits, cues: [] })).toBe(plainLength)
+  })
+  it('take the best type that the browser has', () => {
+    expect(recordingType((x) => x.startsWith('video/webm'))).toBe('video/webm;codecs=vp8,opus')
+    expect(recordingType(() => true)).toBe('video/mp4')
+    expect(recordingType(() => false)).toBe('')
+    expect(recordingType()).toBe('') // this runtime records nothing
+  })
+})
+
+describe('the bridge', () => {
+  function host() {
+    const heard: unknown[] = []
+    const parent = { postMessage: (m: unknown) => heard.push(m) }
+    return {
+      heard,
+      shirenNative: { postMessage: (s: string) => heard.push(s) },
+      webkit: { messageHandlers: { shiren: { postMessage: (m: object) => heard.push(m) } } },
+      parent: parent as unknown as Window,
+      top: null,
+    }
+  }
+  it('tells every host the same, and no more than it must', () => {
+    const h = host()
+    bridge(true, h)({ event: 'result', passed: false, reason: 'non_match', mayRetry: true })
+    const want = {
+      source: 'shiren',
+      version: 1,
+      event: 'result',
+      passed: false,
+      reason: 'non_match',
+      mayRetry: true,
+    }
+    expect(h.heard).toEqual([JSON.stringify(want), want, want])
+  })
+  it('is silent unless it was asked for', () => {
+    const h = host()
+    bridge(false, h)({ event: 'ready' })
+    expect(h.heard).toEqual([])
+  })
+  it('survives a host that fails', () => {
+    const h = host()
+    h.shirenNative.postMessage = () => {
+      throw new Error('gone')
+    }
+    bridge(true, h)({ event: 'ready' })
+    expect(h.heard).toHaveLength(2)
+  })
 })

@@ -8,6 +8,7 @@ export interface Address {
   token: string
   successUrl: string
   failedUrl: string
+  useNative: boolean // an app around the page wants to be told: see bridge
 }
 
 const known = ['token', 'successUrl', 'failedUrl', 'useNative', 'callbackUrl']
@@ -33,6 +34,7 @@ export function parseAddress(search: string, hash = ''): Address {
     token: decode((found.get('token') ?? '').replace(/#.*$/, '')),
     successUrl: decode(found.get('successUrl') ?? ''),
     failedUrl: decode(found.get('failedUrl') ?? ''),
+    useNative: /^1(?!\d)/.test(found.get('useNative') ?? ''),
   }
 }
 

@@ -1,4 +1,5 @@
-import type { View } from './protocol'
+import { deviceNumber } from './device'
+import type { Prompts, Recorded, View } from './protocol'
 
 const base = '/face/print/api/'
 
@@ -14,7 +15,7 @@ export class Unreachable extends Error {}
 
 const patience = 15_000 // ms for one call
 
-async function call(path: string, init: RequestInit): Promise<View> {
+async function call<T = View>(path: string, init: RequestInit): Promise<T> {
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), patience)
   let body: unknown
@@ -34,13 +35,17 @@ async function call(path: string, init: RequestInit): Promise<View> {
   } finally {
     clearTimeout(timer)
   }
-  if (ok) return body as View
-  const code = (body as { error?: { code?: string } } | null)?.error?.code
-  throw code ? new Refusal(code) : new Unreachable()
+  if (ok) return body as T
+  throw failure(body)
 }
 
-const post = (path: string, body: object) =>
-  call(path, {
+function failure(body: unknown): Error {
+  const code = (body as { error?: { code?: string } } | null)?.error?.code
+  return code ? new Refusal(code) : new Unreachable()
+}
+
+const post = <T = View>(path: string, body: object) =>
+  call<T>(path, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
@@ -52,6 +57,27 @@ export class Api {
   consent = (version: string) => post('consent', { token: this.token, version })
   identity = (name: string, number: string, type: number) =>
     post('identity', { token: this.token, name, number, type })
+  challenge = (kind: Recorded) => post<Prompts>('challenge', { token: this.token, kind })
+
+  /** Uploads a recording. fetch tells no progress of what it sends; XMLHttpRequest does. */
+  recording(challenge: string, file: Blob, camera: string, progress: (share: number) => void): Promise<View> {
+    return new Promise((done, fail) => {
+      const x = new XMLHttpRequest()
+      x.open('POST', base + 'recording')
+      x.responseType = 'json'
+      x.timeout = 180_000
+      x.setRequestHeader('Authorization', 'Bearer ' + this.token)
+      x.setRequestHeader('Shiren-Challenge', challenge)
+      x.setRequestHeader('Shiren-Camera', encodeURIComponent(camera))
+      x.setRequestHeader('Shiren-Device', deviceNumber())
+      x.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
+      x.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total)
+      x.onload = () => (x.status === 200 ? done(x.response as View) : fail(failure(x.response)))
+      x.onerror = x.ontimeout = x.onabort = () => fail(new Unreachable())
+      x.send(file)
+    })
+  }
+
   abandon = (reason: 'camera_refused' | 'cancelled') => post('abandon', { token: this.token, reason })
 }
 

@@ -2,14 +2,49 @@
 
 export type CameraFault = 'camera_denied' | 'camera_absent' | 'camera_busy' | 'camera_failed' | 'camera_lost'
 
-/** Opens the front camera. Rejects with what getUserMedia says. */
-export function openCamera(): Promise<MediaStream> {
+/** Opens a camera: the chosen one, or the front one. Rejects with what getUserMedia says. */
+export function openCamera(chosen = '', audio = false): Promise<MediaStream> {
   return navigator.mediaDevices.getUserMedia({
-    audio: false,
+    audio,
     // 4:3 shows the most of what a phone's front camera sees; nothing here is required,
     // so that any camera will do.
-    video: { facingMode: 'user', width: { ideal: 1280 }, height: { ideal: 960 }, frameRate: { ideal: 30 } },
+    video: {
+      ...(chosen ? { deviceId: { ideal: chosen } } : { facingMode: 'user' }),
+      width: { ideal: 1280 },
+      height: { ideal: 960 },
+      frameRate: { ideal: 30 },
+    },
   })
+}
+
+export interface CameraChoice {
+  id: string
+  label: string
+}
+
+/** The cameras to choose from. Browsers name them only once one has been opened. */
+export async function listCameras(): Promise<CameraChoice[]> {
+  try {
+    const all = await navigator.mediaDevices.enumerateDevices()
+    return all
+      .filter((d) => d.kind === 'videoinput' && d.deviceId !== '')
+      .map((d) => ({ id: d.deviceId, label: d.label }))
+  } catch {
+    return []
+  }
+}
+
+export interface CameraUse {
+  id: string
+  label: string
+  back: boolean // it looks away from the person: its picture is not shown mirrored
+}
+
+/** What an open stream's camera says of itself. */
+export function cameraOf(stream: MediaStream): CameraUse {
+  const track = stream.getVideoTracks()[0]
+  const s = track?.getSettings?.()
+  return { id: s?.deviceId ?? '', label: track?.label ?? '', back: s?.facingMode === 'environment' }
 }
 
 export function closeCamera(stream: MediaStream | null): void {
@@ -39,14 +74,18 @@ export function cameraFault(error: unknown): CameraFault {
 export const shortSide = 480
 
 /** The size at which a video of w x h is sent: its shape kept, never enlarged. */
-export function frameSize(w: number, h: number): { width: number; height: number } {
-  const scale = Math.min(1, shortSide / Math.min(w, h))
+export function frameSize(w: number, h: number, short = shortSide): { width: number; height: number } {
+  const scale = Math.min(1, short / Math.min(w, h))
   return { width: Math.round(w * scale), height: Math.round(h * scale) }
 }
 
 /** Takes the video's current picture as JPEG, as the camera sees it: not mirrored. */
-export function grabFrame(video: HTMLVideoElement, canvas: HTMLCanvasElement): Promise<Blob | null> {
-  const { width, height } = frameSize(video.videoWidth, video.videoHeight)
+export function grabFrame(
+  video: HTMLVideoElement,
+  canvas: HTMLCanvasElement,
+  short = shortSide,
+): Promise<Blob | null> {
+  const { width, height } = frameSize(video.videoWidth, video.videoHeight, short)
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width
     canvas.height = height

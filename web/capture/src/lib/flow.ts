@@ -5,9 +5,10 @@ import { parseAddress } from './address'
 import { Api, Refusal } from './api'
 import type { CameraFault } from './camera'
 import { environmentFault } from './environment'
+import { bridge } from './bridge'
 import { backoff } from './link'
-import { type Event, next, stage, start, type State } from './machine'
-import type { View } from './protocol'
+import { type Event, kindOf, next, stage, start, type State } from './machine'
+import type { Kind, View } from './protocol'
 import { firstFollowable } from './redirect'
 
 export function useFlow() {
@@ -110,11 +111,21 @@ export function useFlow() {
     if (to !== '') location.assign(to)
   }
 
+  const tell = bridge(address.useNative, window)
+  tell({ event: 'ready' })
+  /** Asks the app around the page to close it, where there is one and nowhere else to go. */
+  const close = () => tell({ event: 'close', passed: state.view?.result?.passed === true })
+
   if (address.token !== '') void load()
   watch(
     () => state.screen,
     (s) => {
       if (s.at === 'loading') void load()
+      tell({ event: 'step', step: s.at })
+      const r = state.view?.result
+      if (s.at === 'result' && r) {
+        tell({ event: 'result', passed: r.passed, reason: r.reason, mayRetry: r.mayRetry })
+      }
     },
   )
 
@@ -125,10 +136,14 @@ export function useFlow() {
     onward,
     exit,
     token: address.token,
+    api,
+    native: address.useNative,
+    kind: computed(() => kindOf(state as State)),
     follow,
+    close,
     agree: () => post(() => api.consent(state.view?.consent.version ?? '')),
     identify: (name: string, number: string, type: number) => post(() => api.identity(name, number, type)),
-    begin: () => send({ type: 'begin' }),
+    begin: (kind?: Kind) => send({ type: 'begin', kind }),
     retry: () => send({ type: 'retry' }),
     reload: () => send({ type: 'reload' }),
     working: () => send({ type: 'working' }),
@@ -137,6 +152,8 @@ export function useFlow() {
     broken: (code: string) => send({ type: 'broken', code }),
     /** The capture subject gave up: recorded, then shown as any other outcome. */
     cancel: () => post(() => api.abandon('cancelled'), 'ended'),
+    /** A recording was uploaded and analysed. */
+    recorded: (view: View) => send({ type: 'view', view }),
     camera(fault: CameraFault): void {
       send({ type: 'camera', fault })
       // The relying party is told once that there was no camera.

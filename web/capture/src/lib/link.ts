@@ -1,6 +1,6 @@
 // The capture socket: says hello, paces frames by what the server has accounted for,
 // and comes back by itself when the connection breaks.
-import { type Message, readMessage } from './protocol'
+import { type Cue, type Message, readMessage } from './protocol'
 
 /** What is used of a WebSocket. */
 export type SocketLike = Pick<WebSocket, 'binaryType' | 'onopen' | 'onmessage' | 'onclose' | 'send' | 'close'>
@@ -9,7 +9,11 @@ export type LinkState = 'idle' | 'connecting' | 'ready' | 'lost' | 'done'
 
 export interface LinkHandlers {
   state(s: LinkState): void
-  hint(hint: string, progress: number): void
+  hint(hint: string, progress: number, phase: string): void
+  /** Show this now, in place of the cue before. */
+  cue(c: Cue): void
+  /** The presentation broke; another challenge follows. */
+  again(why: string): void
   working(): void
   /** The socket broke after the presentation was complete: its result must be asked for. */
   orphaned(): void
@@ -20,6 +24,22 @@ export interface LinkHandlers {
 
 /** Waiting times between tries in ms: at once, then ever longer. */
 export const backoff = (tries: number) => Math.min(8000, 500 * 2 ** Math.max(0, tries - 1))
+
+/** What the page says of itself when it opens the socket. */
+export interface Hello {
+  token: string
+  kind: string
+  camera: string
+  device: string
+}
+
+/** The header of a frame: its number and the page's clock in ms, 32 bits each, big-endian. */
+export function frameHeader(n: number, now: number): ArrayBuffer {
+  const head = new DataView(new ArrayBuffer(8))
+  head.setUint32(0, n)
+  head.setUint32(4, Math.max(0, Math.round(now)) % 2 ** 32)
+  return head.buffer
+}
 
 /** Errors of the server after which trying again by itself is right. */
 const passing = new Set(['busy', 'idle', 'restart'])
@@ -40,7 +60,7 @@ export class Link {
   crowded = false
 
   constructor(
-    private readonly token: string,
+    private readonly hello: () => Hello,
     private readonly dial: () => SocketLike,
     private readonly on: LinkHandlers,
   ) {}
@@ -61,7 +81,7 @@ export class Link {
     }
     this.socket = socket
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => socket.send(JSON.stringify({ token: this.token }))
+    socket.onopen = () => socket.send(JSON.stringify(this.hello()))
     socket.onmessage = (e) => {
       const m = readMessage(e.data)
       if (m && this.socket === socket) this.take(m)
@@ -88,11 +108,12 @@ export class Link {
     )
   }
 
-  frame(data: ArrayBuffer | Blob, now: number): void {
+  /** Sends a picture that was taken at a moment, in ms. */
+  frame(picture: ArrayBuffer | Blob, now: number): void {
     if (this.state !== 'ready' || this.analysing) return
     this.sent++
     this.last = now
-    this.socket?.send(data)
+    this.socket?.send(new Blob([frameHeader(this.sent, now), picture]))
   }
 
   private take(m: Message): void {
@@ -106,7 +127,13 @@ export class Link {
         return
       case 'hint':
         this.seen = Math.max(this.seen, m.seen)
-        this.on.hint(m.hint, m.progress)
+        this.on.hint(m.hint, m.progress, m.phase ?? '')
+        return
+      case 'cue':
+        this.on.cue(m)
+        return
+      case 'again':
+        this.on.again(m.why ?? '')
         return
       case 'working':
         this.analysing = true

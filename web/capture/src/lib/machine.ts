@@ -2,7 +2,7 @@
 // Verdicts come in with a View; nothing here decides one.
 import type { CameraFault } from './camera'
 import type { EnvironmentFault } from './environment'
-import type { Unusable, View } from './protocol'
+import { isRecorded, type Kind, type Unusable, type View } from './protocol'
 
 export type Trouble =
   'no_token' | 'unknown' | Unusable | EnvironmentFault | CameraFault | 'offline' | 'replaced' | 'system'
@@ -13,6 +13,7 @@ export type Screen =
   | { at: 'identity' }
   | { at: 'intro' }
   | { at: 'capture' }
+  | { at: 'record' } // of the recorded kinds
   | { at: 'working' }
   | { at: 'result'; fresh: boolean } // fresh: just reached, rather than found on opening the page
   | { at: 'trouble'; what: Trouble }
@@ -21,6 +22,7 @@ export interface State {
   screen: Screen
   view: View | null
   environment: EnvironmentFault | null
+  kind: Kind | null // that the capture subject chose; null: the session's own, see kindOf
 }
 
 export type Event =
@@ -28,7 +30,7 @@ export type Event =
   | { type: 'ended'; view: View } // the capture subject gave up, and it was recorded
   | { type: 'unknown' } // the server does not know the token, or no longer
   | { type: 'unreachable' }
-  | { type: 'begin' } // the capture subject wants to be captured
+  | { type: 'begin'; kind?: Kind | undefined } // the capture subject wants to be captured, in this way
   | { type: 'retry' } // after a result
   | { type: 'working' }
   | { type: 'broken'; code: string } // the capture conversation ended with an error
@@ -39,7 +41,22 @@ export const start = (token: string, environment: EnvironmentFault | null): Stat
   screen: token === '' ? trouble('no_token') : { at: 'loading' },
   view: null,
   environment,
+  kind: null,
 })
+
+/** Whether a browser that cannot stream may record instead. Recordings need no more than
+ * a file from the phone's own camera app, but they too need a secure connection. */
+function rescue(s: State, v: View): Kind | null {
+  if (!s.environment || s.environment === 'insecure') return null
+  return [v.liveness, v.fallback].find((k) => k && isRecorded(k)) ?? null
+}
+
+/** The kind of capture that comes next. */
+export function kindOf(s: State): Kind {
+  return s.kind ?? (s.view && rescue(s, s.view)) ?? s.view?.liveness ?? 'silent'
+}
+
+const lens = (s: State): Screen => ({ at: isRecorded(kindOf(s)) ? 'record' : 'capture' })
 
 const trouble = (what: Trouble): Screen => ({ at: 'trouble', what })
 
@@ -58,15 +75,17 @@ export function next(s: State, e: Event): State {
     case 'unreachable':
       // While an attempt is analysed the page goes on asking.
       return s.screen.at === 'working' ? s : { ...s, screen: trouble('offline') }
-    case 'begin':
-      return { ...s, screen: { at: 'capture' } }
+    case 'begin': {
+      const chosen = { ...s, kind: e.kind ?? s.kind }
+      return { ...chosen, screen: lens(chosen) }
+    }
     case 'retry':
       if (!s.view?.result?.mayRetry) return s
       if (s.view.result.mend) return { ...s, screen: { at: 'identity' } }
       // Who declined before agreeing has those steps still to take.
       return {
         ...s,
-        screen: { at: s.view.step === 'consent' || s.view.step === 'identity' ? s.view.step : 'capture' },
+        screen: s.view.step === 'consent' || s.view.step === 'identity' ? { at: s.view.step } : lens(s),
       }
     case 'working':
       return { ...s, screen: { at: 'working' } }
@@ -82,7 +101,7 @@ export function next(s: State, e: Event): State {
 }
 
 function show(s: State, v: View): Screen {
-  const fresh = s.screen.at === 'working' || s.screen.at === 'capture'
+  const fresh = s.screen.at === 'working' || s.screen.at === 'capture' || s.screen.at === 'record'
   switch (v.step) {
     case 'unusable':
       // What has just been reached is shown even if the token's time ended over it.
@@ -92,7 +111,7 @@ function show(s: State, v: View): Screen {
     case 'running':
       return { at: 'working' }
   }
-  if (s.environment) return trouble(s.environment)
+  if (s.environment && !rescue(s, v)) return trouble(s.environment)
   if (v.step === 'consent' || v.step === 'identity') return { at: v.step }
   const asked = s.screen.at === 'consent' || s.screen.at === 'identity'
   return v.result && !asked ? { at: 'result', fresh } : { at: 'intro' }
@@ -107,6 +126,7 @@ export function stage(s: State): 'consent' | 'identity' | 'capture' | 'result' |
       return s.screen.at
     case 'intro':
     case 'capture':
+    case 'record':
     case 'working':
       return 'capture'
   }

@@ -3,6 +3,15 @@
 export type Step = 'consent' | 'identity' | 'capture' | 'running' | 'done' | 'unusable'
 export type Unusable = 'expired' | 'attempts' | 'ref_missing' | 'claim_missing'
 
+/** The kinds of liveness: real-time ones stream frames, recorded ones upload a file. */
+export type RealTime = 'silent' | 'flash' | 'action' | 'distance'
+export type Recorded = 'picture' | 'video' | 'recorded_action' | 'digits'
+export type Kind = RealTime | Recorded
+export type Action = 'blink' | 'mouth' | 'left' | 'right' | 'up' | 'down'
+
+const recordedKinds: readonly string[] = ['picture', 'video', 'recorded_action', 'digits']
+export const isRecorded = (k: Kind): k is Recorded => recordedKinds.includes(k)
+
 export interface Result {
   attempt: number
   passed: boolean
@@ -19,14 +28,46 @@ export interface View {
   hideTitle: boolean
   consent: { version: string; text: Record<string, string> | null; given: boolean }
   identity: { mode: 'none' | 'declared' | 'entered'; name?: string; number?: string; type: number }
-  liveness: string
+  liveness: Kind
+  alternative?: Kind
+  fallback?: Kind
+  warning: boolean
+  recording: { bytes: number; seconds: number }
   redirect: { success: string; failed: string }
   result: Result | null
 }
 
+/** One thing to show at once, in place of what was shown before it. */
+export interface Cue {
+  n: number
+  for: number // ms
+  colour?: [number, number, number]
+  action?: Action
+  near?: boolean
+  scale?: number // of the face, as a multiple of its size before the first cue
+}
+
+/** What is asked for in a recording, by the recording's own time. */
+export interface Prompt {
+  n: number
+  after: number // ms since the start
+  for: number // ms
+  action?: Action
+  digit?: string
+}
+
+export interface Prompts {
+  id: string
+  kind: Recorded
+  expires: number // s
+  cues: Prompt[]
+}
+
 export type Message =
-  | { type: 'ready'; window: number; interval: number }
-  | { type: 'hint'; hint: string; progress: number; seen: number }
+  | { type: 'ready'; kind: Kind; window: number; interval: number }
+  | { type: 'hint'; hint: string; progress: number; seen: number; phase?: string }
+  | ({ type: 'cue' } & Cue)
+  | { type: 'again'; why?: string }
   | { type: 'working' }
   | { type: 'result'; session: View }
   | { type: 'error'; code: string }
@@ -36,7 +77,7 @@ export function readMessage(data: unknown): Message | null {
   if (typeof data !== 'string') return null
   try {
     const m = JSON.parse(data) as Message
-    return ['ready', 'hint', 'working', 'result', 'error'].includes(m.type) ? m : null
+    return ['ready', 'hint', 'cue', 'again', 'working', 'result', 'error'].includes(m.type) ? m : null
   } catch {
     return null
   }
