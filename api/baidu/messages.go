@@ -33,6 +33,7 @@ const (
 	PathGetAll      = PathScheme + "result/getall"
 
 	PathImage   = PathSchemeOld + "image/query"
+	PathVideo   = PathSchemeOld + "video/query"
 	PathMatchV3 = "/rest/2.0/face/v3/match"
 	PathMatchV4 = "/rest/2.0/face/v4/mingjing/match"
 
@@ -248,8 +249,8 @@ type DetailImages struct {
 type DetailVerify struct {
 	LivenessScore float64 `json:"liveness_score"`      // 0 to 1
 	Score         float64 `json:"score"`               // 0 to 100; 0 with liveness detection only
-	Spoofing      float64 `json:"spoofing"`            // 0 to 1; 0 where the plan does not use it
-	IsDemote      *bool   `json:"is_demote,omitempty"` // with real-time liveness detection
+	Spoofing      float64 `json:"spoofing"`            // 0 to 1, higher is more surely synthetic; 0 where the plan does not use it
+	IsDemote      *bool   `json:"is_demote,omitempty"` // with plans of real-time liveness detection
 }
 
 // DetailConfirm is the identity that was verified.
@@ -282,7 +283,8 @@ type StatCountText struct {
 	Count     IntText `json:"count"`
 }
 
-// MediaResult holds addresses of a presentation's recording, kept for one day. Seed 二.4.
+// MediaResult holds addresses of a presentation's recording, kept for one day. Seed 二.4:
+// ProcessVideo and Images of real-time kinds, or Video of recorded ones, never both.
 type MediaResult struct {
 	ProcessVideo []string `json:"processVideo,omitempty"`
 	Video        []string `json:"video,omitempty"`
@@ -335,13 +337,13 @@ type VerifyRecord struct {
 type VerifyDetail struct {
 	FaceImage     string   `json:"face_image,omitempty"`
 	VerifyLogID   string   `json:"verify_log_id"`
-	Score         *float64 `json:"score,omitempty"`     // 0 to 100; nil where nothing was compared
-	Threshold     *float64 `json:"threshold,omitempty"` // 0 to 100
-	LivenessScore float64  `json:"liveness_score"`      // reserved: 0
-	SpoofingScore *float64 `json:"spoofing_score,omitempty"`
-	RiskLevel     *string  `json:"risk_level,omitempty"`
-	RiskTag       *string  `json:"risk_tag,omitempty"`
-	IsDemote      *bool    `json:"is_demote,omitempty"`
+	Score         *float64 `json:"score,omitempty"`          // 0 to 100; nil where nothing was compared
+	Threshold     *float64 `json:"threshold,omitempty"`      // 0 to 100
+	LivenessScore float64  `json:"liveness_score"`           // reserved: 0
+	SpoofingScore *float64 `json:"spoofing_score,omitempty"` // 0 to 100; higher is more surely synthetic
+	RiskLevel     *string  `json:"risk_level,omitempty"`     // "1" or "2" is risky, "3" or "4" not; "" where nothing was assessed
+	RiskTag       *string  `json:"risk_tag,omitempty"`       // kinds of risk, joined by commas; "" at levels 3 and 4
+	IsDemote      *bool    `json:"is_demote,omitempty"`      // with plans of real-time liveness detection
 }
 
 // RecordConfirm is the identity as entered, declared or confirmed. The vendor's example

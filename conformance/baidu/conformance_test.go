@@ -213,7 +213,7 @@ var (
 	hex32    = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	access   = regexp.MustCompile(`^24\.[0-9a-f]{32}\.2592000\.(\d+)\.282335-8574074$`)
 	refresh  = regexp.MustCompile(`^25\.[0-9a-f]{32}\.315360000\.(\d+)\.282335-8574074$`)
-	linkPart = regexp.MustCompile(`(image|sign)=[0-9a-f]{32}\b`)
+	linkPart = regexp.MustCompile(`(image|video|sign)=[0-9a-f]{32}\b`)
 )
 
 // settle replaces what differs from run to run by what it must look like, so that
@@ -246,7 +246,7 @@ func (w *world) settle(key string, v any) any {
 			return "<32 hex>"
 		case key == "session_key" && len(v) == 44:
 			return "<32 bytes of base64>"
-		case strings.HasPrefix(v, base+api.PathImage):
+		case strings.HasPrefix(v, base+api.PathImage), strings.HasPrefix(v, base+api.PathVideo):
 			for name, t := range w.vars {
 				v = strings.ReplaceAll(v, t, name)
 			}

@@ -82,6 +82,7 @@ func New(core Core, cfg Config) http.Handler {
 	routes := map[string]http.Handler{
 		baidu.PathToken:   http.HandlerFunc(h.token),
 		baidu.PathImage:   http.HandlerFunc(h.image),
+		baidu.PathVideo:   http.HandlerFunc(h.video),
 		baidu.PathMatchV3: h.serve(rest, maxMatch, h.matchV3),
 		baidu.PathMatchV4: h.serve(rest, maxMatch, h.matchV4),
 	}

@@ -1,6 +1,7 @@
 package baidu
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"shiren/api/baidu"
@@ -84,8 +86,10 @@ func (h *handler) detail(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	demoted := false // silent liveness is real-time, and nothing else is offered instead
-	out := baidu.DetailResult{VerifyResult: baidu.DetailVerify{LivenessScore: unit(a.Live), IsDemote: &demoted}}
+	out := baidu.DetailResult{VerifyResult: baidu.DetailVerify{LivenessScore: unit(a.Live), IsDemote: demoted(&ses, a)}}
+	if ses.Plan.Spoofing && a.Risk != nil {
+		out.VerifyResult.Spoofing = unit(ekyc.Score(a.Risk.Spoofing))
+	}
 	if a.Compared {
 		out.VerifyResult.Score = percent(a.Score)
 	}
@@ -93,6 +97,15 @@ func (h *handler) detail(c *call) (any, error) {
 		out.IDCardConfirm = &baidu.DetailConfirm{Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number)}
 	}
 	return out, nil
+}
+
+// demoted says whether a real-time plan's attempt was a recording; nil for a plan that
+// takes recordings only (seed: "方案配置为实时检测时,将返回该字段").
+func demoted(ses *ekyc.Session, a ekyc.Attempt) *bool {
+	if ses.Plan.Liveness.Recorded() {
+		return nil
+	}
+	return &a.Demoted
 }
 
 // stat counts the session's inner calls by interface and code. Seed 二.3.
@@ -137,8 +150,8 @@ func (h *handler) stat(c *call) (any, error) {
 
 func text(c baidu.Code) baidu.Text { return baidu.Text(strconv.Itoa(int(c))) }
 
-// media gives the addresses of a presentation's pictures, for a day, where the plan
-// keeps them. Seed 二.4. It is the passed presentation, else the last one with pictures.
+// media gives the addresses of a presentation's video and pictures, for a day, where the
+// plan keeps them. Seed 二.4. It is the passed presentation, else the last one with any.
 func (h *handler) media(c *call) (any, error) {
 	ses, err := h.result(c)
 	if err != nil {
@@ -163,19 +176,37 @@ func (h *handler) media(c *call) (any, error) {
 		if !h.now().Before(until) {
 			continue
 		}
-		frames := ses.Find(ekyc.EvidenceFrame, a.Ordinal)
-		slices.Reverse(frames) // best first
-		var out baidu.MediaResult
-		for _, e := range append(ses.Find(ekyc.EvidenceFace, a.Ordinal), frames...) {
-			if h.now().Before(e.Until) && len(out.Images) < ekyc.MediaImages {
-				out.Images = append(out.Images, h.link(c.r, ses.Token, e, until))
-			}
-		}
-		if len(out.Images) > 0 {
+		if out := h.presentation(c.r, &ses, a, until); out.ProcessVideo != nil || out.Video != nil || out.Images != nil {
 			return out, nil
 		}
 	}
 	return nil, ekyc.Errorf(ekyc.EvidenceGone, "no recording was kept, or its day is over")
+}
+
+// presentation is what the media call says of one attempt. Seed: real-time kinds have
+// processVideo and images, recorded ones video; "video和processVideo不会同时返回".
+func (h *handler) presentation(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, until time.Time) (out baidu.MediaResult) {
+	links := func(most int, list ...ekyc.Evidence) (urls []string) {
+		for _, e := range list {
+			if h.now().Before(e.Until) && len(urls) < most {
+				urls = append(urls, h.link(r, ses.Token, e, until))
+			}
+		}
+		return urls
+	}
+	video, face := ses.Find(ekyc.EvidenceVideo, a.Ordinal), ses.Find(ekyc.EvidenceFace, a.Ordinal)
+	switch {
+	case a.Kind == ekyc.RecordedPicture: // the upload is a picture, and is the face
+		out.Video = links(1, face...)
+	case a.Kind.Recorded():
+		out.Video = links(1, video...)
+	default:
+		frames := ses.Find(ekyc.EvidenceFrame, a.Ordinal)
+		slices.Reverse(frames) // best first
+		out.ProcessVideo = links(1, video...)
+		out.Images = links(ekyc.MediaImages, append(face, frames...)...)
+	}
+	return out
 }
 
 // getAll tells everything about a token's verifications and charges. Seed 二.5.
@@ -205,14 +236,13 @@ func (h *handler) getAll(c *call) (any, error) {
 }
 
 func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, order int) baidu.VerifyRecord {
-	demoted := false
 	v := baidu.VerifyRecord{
 		Order:          order,
 		IsVerifyPassed: a.Outcome == ekyc.Match,
 		Code:           text(codes[a.Code].scheme),
 		Message:        codes[a.Code].message,
 		VerifyTime:     stamp(a.Finished),
-		VerifyDetail:   baidu.VerifyDetail{IsDemote: &demoted},
+		VerifyDetail:   baidu.VerifyDetail{IsDemote: demoted(ses, a)},
 	}
 	for _, ch := range a.Charges {
 		if ch.Kind == ekyc.ChargeOCR {
@@ -241,6 +271,17 @@ func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, ord
 		t := percent(ses.Plan.MatchAt)
 		d.Threshold = &t
 	}
+	if ses.Plan.Risk {
+		level, tag := "", ""
+		if a.Risk != nil {
+			level, tag = strconv.Itoa(a.Risk.Level), strings.Join(a.Risk.Tags, ",")
+		}
+		d.RiskLevel, d.RiskTag = &level, &tag
+	}
+	if ses.Plan.Spoofing && a.Risk != nil {
+		s := percent(ekyc.Score(a.Risk.Spoofing))
+		d.SpoofingScore = &s
+	}
 	if a.Claim != nil {
 		v.IDCardConfirm = &baidu.RecordConfirm{
 			Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number), IDCardType: baidu.Text(strconv.Itoa(int(a.Claim.Type))),
@@ -249,7 +290,7 @@ func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, ord
 	return v
 }
 
-// link makes the address of an image. The seed's address holds the verify token alone;
+// link makes the address of an image or a video. The seed's address holds the verify token alone;
 // as every capture subject has that, it opens nothing without the signature.
 func (h *handler) link(r *http.Request, t ekyc.Token, e ekyc.Evidence, until time.Time) string {
 	base := h.base
@@ -260,11 +301,15 @@ func (h *handler) link(r *http.Request, t ekyc.Token, e ekyc.Evidence, until tim
 		}
 		base += host(r)
 	}
+	path, name := baidu.PathImage, "image"
+	if e.Kind == ekyc.EvidenceVideo {
+		path, name = baidu.PathVideo, "video"
+	}
 	q := url.Values{
-		"verify_token": {string(t)}, "image": {e.Ref},
+		"verify_token": {string(t)}, name: {e.Ref},
 		"expires": {strconv.FormatInt(until.Unix(), 10)}, "sign": {h.core.SignLink(linkTo(t, e.Ref), until)},
 	}
-	return base + baidu.PathImage + "?" + q.Encode()
+	return base + path + "?" + q.Encode()
 }
 
 // host is where the client reached this server.
@@ -286,8 +331,22 @@ func linkTo(t ekyc.Token, ref string) string { return "baidu image " + t.Digest(
 // image serves an image: to whoever has its signed address, and to the relying party
 // that owns the session.
 func (h *handler) image(w http.ResponseWriter, r *http.Request) {
-	c := &call{r: r, route: baidu.PathImage, logID: h.core.LogID()}
-	data, e, err := h.open(c)
+	h.evidence(w, r, baidu.PathImage, "image", h.ownFace)
+}
+
+// video serves a video to whoever has its signed address. Parts of it may be asked for
+// (RFC 9110, 14), as players do.
+func (h *handler) video(w http.ResponseWriter, r *http.Request) {
+	h.evidence(w, r, baidu.PathVideo, "video", func(context.Context, *call, ekyc.Token) ([]byte, ekyc.Evidence, error) {
+		return nil, ekyc.Evidence{}, ekyc.Errorf(ekyc.EvidenceGone, "the address of a video is signed; ask result/media/query for it")
+	})
+}
+
+// evidence serves what the address's parameter name refers to; unsigned finds it where
+// the address has no signature.
+func (h *handler) evidence(w http.ResponseWriter, r *http.Request, route, name string, unsigned func(context.Context, *call, ekyc.Token) ([]byte, ekyc.Evidence, error)) {
+	c := &call{r: r, route: route, logID: h.core.LogID()}
+	data, e, err := h.open(c, name, unsigned)
 	if err != nil {
 		code, detail := h.vendor(c, err)
 		status := http.StatusNotFound
@@ -306,21 +365,18 @@ func (h *handler) image(w http.ResponseWriter, r *http.Request) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", e.Type)
-	header.Set("Content-Length", strconv.Itoa(len(data)))
 	header.Set("Cache-Control", "private, no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(data)
-	}
+	header.Set("ETag", `"`+e.SHA256+`"`) // so that the parts that a player asks for are parts of one thing
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
 
-func (h *handler) open(c *call) ([]byte, ekyc.Evidence, error) {
+func (h *handler) open(c *call, name string, unsigned func(context.Context, *call, ekyc.Token) ([]byte, ekyc.Evidence, error)) ([]byte, ekyc.Evidence, error) {
 	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return nil, ekyc.Evidence{}, ekyc.Errorf(ekyc.UnknownMethod, "use GET")
 	}
 	q, ctx := c.r.URL.Query(), c.r.Context()
-	t, ref := ekyc.Token(q.Get("verify_token")), q.Get("image")
+	t, ref := ekyc.Token(q.Get("verify_token")), q.Get(name)
 	if sign := q.Get("sign"); sign != "" {
 		until, err := strconv.ParseInt(q.Get("expires"), 10, 64)
 		if err != nil {
@@ -331,7 +387,7 @@ func (h *handler) open(c *call) ([]byte, ekyc.Evidence, error) {
 		}
 		return h.core.Evidence(ctx, t, ref)
 	}
-	return h.ownFace(ctx, c, t)
+	return unsigned(ctx, c, t)
 }
 
 // ownFace opens the seed's bare address for an authenticated relying party.
