@@ -9,12 +9,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"shiren/internal/config"
+	"shiren/internal/ekyc"
 	"shiren/internal/engine/models"
 	"shiren/internal/server"
 	"shiren/web"
@@ -24,7 +26,7 @@ func (a *app) doctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check everything that the server stands on", Args: cobra.NoArgs,
 		Long: `Check the configuration, the data folder, the master key, the database, the models,
-the certificates and the pages, and say what to do about what is wrong. It changes
+ffmpeg, the certificates and the pages, and say what to do about what is wrong. It changes
 nothing, except that it may bring an existing database to this release's schema.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
 	}
@@ -65,7 +67,9 @@ func (a *app) doctor(ctx context.Context) error {
 	if err == nil {
 		report("engine", "every network opens", checkEngine(cfg))
 	}
-	detail, err := checkTLS(ctx, cfg, a.now())
+	detail, err := checkVideos(cfg)
+	report("ffmpeg", detail, err)
+	detail, err = checkTLS(ctx, cfg, a.now())
 	report("TLS", detail, err)
 	_, err = web.Capture()
 	report("pages", "built", err)
@@ -153,6 +157,21 @@ func checkEngine(cfg config.Config) error {
 		return err
 	}
 	return e.Close()
+}
+
+// checkVideos says how recordings are read. Without ffmpeg that is trouble only where a
+// declared plan takes recordings or keeps videos.
+func checkVideos(cfg config.Config) (string, error) {
+	v, err := server.OpenVideos()
+	if err == nil {
+		return v.Sandbox(), nil
+	}
+	for _, p := range cfg.Plans {
+		if r := p.Record(time.Time{}); p.KeepMedia || slices.ContainsFunc([]ekyc.LivenessKind{r.Liveness, r.Fallback}, ekyc.LivenessKind.Recorded) {
+			return "", fmt.Errorf("%w; plan %s needs it", err, p.ID)
+		}
+	}
+	return "", later("not there, and needed only by plans that take recordings or keep videos: " + err.Error())
 }
 
 func checkTLS(ctx context.Context, cfg config.Config, now time.Time) (string, error) {

@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODELS", dir)
 			env.Setenv("SHIREN_MODELS_DIR", dir)
 			env.Setenv("SHIREN_DATA", filepath.Join(env.WorkDir, "data"))
+			alone, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+			env.Setenv("ALONE", alone) // the folder of shiren itself
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
 			address, err := freeAddress(context.Background())
 			env.Setenv("ADDRESS", address)

@@ -24,6 +24,7 @@ import (
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine"
+	"shiren/internal/engine/video"
 	"shiren/internal/gateway/baidu"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
@@ -39,6 +40,8 @@ type Options struct {
 	Log    *slog.Logger     // nil: as Config.Log says, to standard error
 	// Engine, when given, is used in place of the configured one and is not closed.
 	Engine ekyc.Engine
+	// Videos, when given, is used in place of ffmpeg.
+	Videos ekyc.Videos
 }
 
 func (o *Options) fill() {
@@ -109,7 +112,7 @@ func (d *Data) Close() error { return d.Store.Close() }
 func (d *Data) core(o Options) *ekyc.Service {
 	return &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer, Identity: d.Registry, Portrait: d.Registry,
-		Now: o.Now, Rand: o.Rand, Log: o.Log,
+		Videos: o.Videos, Now: o.Now, Rand: o.Rand, Log: o.Log,
 	}
 }
 
@@ -138,6 +141,13 @@ func OpenEngine(c config.Config) (*engine.Engine, error) {
 	return e, nil
 }
 
+// OpenVideos finds ffmpeg. Without it recordings are refused and no video is kept; the
+// error says what to install.
+func OpenVideos() (*video.FFmpeg, error) {
+	v := video.New(video.Config{})
+	return v, v.Available()
+}
+
 // Server is a whole service. Handler is ready to serve and safe for concurrent use.
 type Server struct {
 	*Data
@@ -159,6 +169,13 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 		o.Engine = s.engine
+	}
+	if o.Videos == nil {
+		if v, err := OpenVideos(); err != nil {
+			o.Log.Warn("recordings cannot be read and no video is kept", "err", err)
+		} else {
+			o.Videos = v
+		}
 	}
 	s.options = o
 	if s.Data, err = Open(ctx, o); err != nil {
