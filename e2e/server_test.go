@@ -51,8 +51,9 @@ const (
 )
 
 // open starts a server with two apps and a plan of each kind:
-// live, uploaded, oneshot (uploaded, dies on failure, keeps media), entered, declared.
-func open(t *testing.T) *house {
+// live, uploaded, oneshot (uploaded, dies on failure, keeps media), entered, declared;
+// and one plan of liveness only for each of more, under the name of its liveness.
+func open(t *testing.T, more ...func(*config.Plan)) *house {
 	t.Helper()
 	c := config.Default()
 	c.Data, c.Models.Dir = t.TempDir(), enginetest.Dir(t)
@@ -73,6 +74,12 @@ func open(t *testing.T) *house {
 	plan("oneshot", "uploaded", "none", func(p *config.Plan) { p.EndsOnFailure, p.KeepMedia = true, true })
 	plan("entered", "authority", "entered", nil)
 	plan("declared", "authority", "declared", nil)
+	for _, change := range more {
+		plan("", "none", "none", change)
+		if p := &c.Plans[len(c.Plans)-1]; p.ID == "" {
+			p.ID, p.Name = p.Liveness, p.Liveness
+		}
+	}
 	h := &house{Logs: &logs{}}
 	s, err := server.New(t.Context(), server.Options{
 		Config: c, Now: h.now, Log: slog.New(slog.NewTextHandler(h.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
