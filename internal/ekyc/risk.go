@@ -1,13 +1,10 @@
 package ekyc
 
 import (
-	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"image"
-	"image/color"
-	"image/jpeg"
 	"math"
 	"slices"
 	"strings"
@@ -263,7 +260,7 @@ func pictureLoop(s scene) float64 { return 1 - ramp(comesBack(s), 0.3, 0.5) }
 // comesBack is the least median difference between pictures that a fixed lag or mirror
 // puts together, as a share of that between neighbours; +Inf where nothing can be said.
 func comesBack(s scene) float64 {
-	var film []*[thumbSide * thumbSide]uint8
+	var film []*Miniature
 	for _, p := range s.pictures {
 		if p.thumb != nil {
 			film = append(film, p.thumb)
@@ -484,7 +481,7 @@ func (r *Risk) Refuses() bool {
 
 // assess gathers the signals of a presentation and remembers it; probe is its template.
 // It returns nil when the plan has neither Risk nor Spoofing.
-func (s *Service) assess(ses *Session, ordinal int, p Presented, probe Template, f *Findings) *Risk {
+func (s *Service) assess(ctx context.Context, ses *Session, ordinal int, p Presented, probe Template, f *Findings) *Risk {
 	if !ses.Plan.Risk && !ses.Plan.Spoofing {
 		return nil
 	}
@@ -497,7 +494,7 @@ func (s *Service) assess(ses *Session, ordinal int, p Presented, probe Template,
 		sc.samples = p.Samples
 	}
 	if p.Kind != RecordedPicture {
-		sc.pictures = pictures(frames)
+		sc.pictures = s.pictures(ctx, frames)
 	}
 	for _, a := range ses.Attempts[:min(max(0, ordinal-1), len(ses.Attempts))] {
 		switch a.Code {
@@ -511,9 +508,19 @@ func (s *Service) assess(ses *Session, ordinal int, p Presented, probe Template,
 	return weigh(ses.Plan, sc)
 }
 
-// thumbSide is the side of a picture's miniature: 20 x 15 pixels of a camera's frame in
-// each of its fields, so that noise averages out and a head's movement does not.
-const thumbSide = 32
+// MiniatureSide is the width and height of a Miniature: 20 x 15 pixels of a camera's frame
+// in each of its fields, so that noise averages out and a head's movement does not.
+const MiniatureSide = 32
+
+// Miniature is a picture's mean luma in MiniatureSide x MiniatureSide equal fields, row by row.
+type Miniature [MiniatureSide * MiniatureSide]uint8
+
+// Miniaturist is what an Engine may be besides. Without it a film that comes back to where
+// it was is not noticed.
+type Miniaturist interface {
+	// Miniature reads one image as Examine does, and finds no faces. Errors are Examine's.
+	Miniature(ctx context.Context, image []byte) (Miniature, error)
+}
 
 // riskFrames is how many frames of a presentation are decoded for their miniatures: what
 // a third of a second of one CPU affords. Our choice.
@@ -523,14 +530,18 @@ const riskFrames = 40
 type picture struct {
 	sum   [32]byte // SHA-256 of its bytes
 	file  jpegFile
-	thumb *[thumbSide * thumbSide]uint8 // mean luma; nil where it was not decoded
+	thumb *Miniature // nil where none was made
 }
 
 // pictures reads frames in time order. A frame that cannot be read still has its sum.
-func pictures(frames []Frame) []picture {
+func (s *Service) pictures(ctx context.Context, frames []Frame) []picture {
 	list := make([]picture, len(frames))
 	for i, f := range frames {
 		list[i] = picture{sum: sha256.Sum256(f.Image), file: readJPEG(f.Image)}
+	}
+	m, ok := s.Engine.(Miniaturist)
+	if !ok {
+		return list
 	}
 	n := min(riskFrames, len(frames))
 	for k := range n {
@@ -539,47 +550,15 @@ func pictures(frames []Frame) []picture {
 			list[i].thumb = list[i-1].thumb
 			continue
 		}
-		list[i].thumb = thumb(frames[i].Image)
+		if t, err := m.Miniature(ctx, frames[i].Image); err == nil {
+			list[i].thumb = &t
+		}
 	}
 	return list
 }
 
-// maxThumbPixels bounds what is decoded here; camera frames are far smaller. Our choice.
-const maxThumbPixels = 4 << 20
-
-func thumb(b []byte) *[thumbSide * thumbSide]uint8 {
-	c, err := jpeg.DecodeConfig(bytes.NewReader(b))
-	if err != nil || c.Width < thumbSide || c.Height < thumbSide || c.Width*c.Height > maxThumbPixels {
-		return nil
-	}
-	im, err := jpeg.Decode(bytes.NewReader(b))
-	if err != nil {
-		return nil
-	}
-	luma := func(x, y int) uint8 { return color.GrayModel.Convert(im.At(x, y)).(color.Gray).Y }
-	switch im := im.(type) {
-	case *image.YCbCr:
-		luma = func(x, y int) uint8 { return im.Y[im.YOffset(x, y)] }
-	case *image.Gray:
-		luma = func(x, y int) uint8 { return im.GrayAt(x, y).Y }
-	}
-	var sum, n [thumbSide * thumbSide]int
-	for y := range c.Height {
-		for x := range c.Width {
-			i := y*thumbSide/c.Height*thumbSide + x*thumbSide/c.Width
-			sum[i] += int(luma(x, y))
-			n[i]++
-		}
-	}
-	var t [thumbSide * thumbSide]uint8
-	for i := range t {
-		t[i] = uint8(sum[i] / n[i])
-	}
-	return &t
-}
-
 // difference is the mean difference of two miniatures in grey levels.
-func difference(a, b *[thumbSide * thumbSide]uint8) float64 {
+func difference(a, b *Miniature) float64 {
 	n := 0
 	for i := range a {
 		d := int(a[i]) - int(b[i])

@@ -2,6 +2,7 @@ package ekyc
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -135,8 +136,9 @@ func TestSignals(t *testing.T) {
 		}
 		mixed[2*i].Image = b.Bytes()
 	}
+	seen := &Service{Engine: flat{}}
 	timing := func(s []Sample) scene { return scene{kind: LivenessSilent, samples: s} }
-	shown := func(f []Frame) scene { return scene{kind: LivenessSilent, pictures: pictures(f)} }
+	shown := func(f []Frame) scene { return scene{kind: LivenessSilent, pictures: seen.pictures(t.Context(), f)} }
 
 	for name, stories := range map[string][]riskStory{
 		"virtual_camera": {
@@ -217,13 +219,13 @@ func TestSignals(t *testing.T) {
 		"foreign_encoder": {
 			{"comments", shown(withComment(filmed(t, 6, 8, wander))), 1},
 			{"a canvas", shown(moving), 0},
-			{"a recording", scene{kind: RecordedVideo, pictures: pictures(withComment(filmed(t, 6, 8, wander)))}, 0},
+			{"a recording", scene{kind: RecordedVideo, pictures: seen.pictures(t.Context(), withComment(filmed(t, 6, 8, wander)))}, 0},
 			{"no JPEG at all", shown([]Frame{{Image: []byte("GIF89a")}, {}}), 0},
 		},
 		"encoder_changed": {
 			{"two qualities", shown(mixed), 1},
 			{"one quality", shown(moving), 0},
-			{"a recording", scene{kind: RecordedVideo, pictures: pictures(mixed)}, 0},
+			{"a recording", scene{kind: RecordedVideo, pictures: seen.pictures(t.Context(), mixed)}, 0},
 		},
 		"flash_on_background": {
 			{"the whole picture is tinted", scene{response: flashed(0.2, 0.198, 200*msec)}, 1},
@@ -348,6 +350,25 @@ func TestLevelsAndRefusal(t *testing.T) {
 // flat is an engine of two-number templates; its false match rate follows their cosine.
 type flat struct{ Engine }
 
+func (flat) Miniature(_ context.Context, b []byte) (m Miniature, err error) {
+	im, err := jpeg.Decode(bytes.NewReader(b))
+	if err != nil {
+		return m, Wrap(ImageDamaged, "decode", err)
+	}
+	var sum, n [len(m)]int
+	for y := range im.Bounds().Dy() {
+		for x := range im.Bounds().Dx() {
+			i := y*MiniatureSide/im.Bounds().Dy()*MiniatureSide + x*MiniatureSide/im.Bounds().Dx()
+			sum[i] += int(color.GrayModel.Convert(im.At(x, y)).(color.Gray).Y)
+			n[i]++
+		}
+	}
+	for i := range m {
+		m[i] = uint8(sum[i] / n[i])
+	}
+	return m, nil
+}
+
 func (flat) Compare(a, b Template) (Comparison, error) {
 	c := float64(a.Vector[0]*b.Vector[0] + a.Vector[1]*b.Vector[1])
 	return Comparison{Similarity: c, FMR: math.Pow(10, -8*c)}, nil
@@ -447,16 +468,16 @@ func TestAssessFollowsThePlan(t *testing.T) {
 		return &c
 	}
 	ses := &Session{App: "1", Claim: claimed("张三", "11010519491231002X")}
-	if r := s.assess(ses, 1, p, face, &Findings{}); r != nil || len(s.sightings.list) != 0 {
+	if r := s.assess(t.Context(), ses, 1, p, face, &Findings{}); r != nil || len(s.sightings.list) != 0 {
 		t.Fatalf("a plan without either: got %+v and %d presentations remembered, want nothing", r, len(s.sightings.list))
 	}
 	ses.Plan = Plan{Risk: true}
-	if r := s.assess(ses, 1, p, face, &Findings{}); r == nil || r.Level != 4 {
+	if r := s.assess(t.Context(), ses, 1, p, face, &Findings{}); r == nil || r.Level != 4 {
 		t.Fatalf("an honest first presentation: got %+v, want level 4", r)
 	}
 	// The same frames under another name: a replay.
 	ses.Claim = claimed("李四", "440524188001010014")
-	r := s.assess(ses, 1, p, face, &Findings{})
+	r := s.assess(t.Context(), ses, 1, p, face, &Findings{})
 	if r == nil || r.Level != 1 || !r.Refuses() || !slices.Equal(r.Tags, []string{"frames_reused", "face_of_others"}) {
 		t.Errorf("the same frames under another name: got %+v, want level 1, refused", r)
 	}
@@ -467,12 +488,12 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	has := func(r *Risk, name string) bool {
 		return slices.ContainsFunc(r.Signals, func(x Signal) bool { return x.Name == name })
 	}
-	if r := s.assess(ses, 1, p, face, &Findings{}); has(r, "failed_before") {
+	if r := s.assess(t.Context(), ses, 1, p, face, &Findings{}); has(r, "failed_before") {
 		t.Errorf("the first attempt: got %+v, want no failures before it", r.Signals)
 	}
 	p.All = filmed(t, 11, 12, wander)
 	p.Frames = p.All[:2]
-	if r := s.assess(ses, 5, p, face, &Findings{}); !has(r, "failed_before") {
+	if r := s.assess(t.Context(), ses, 5, p, face, &Findings{}); !has(r, "failed_before") {
 		t.Errorf("the fifth attempt: got %+v, want its failures counted", r.Signals)
 	}
 }
@@ -481,6 +502,6 @@ func BenchmarkAssess(b *testing.B) {
 	s := &Service{Engine: flat{}, Sealer: plainDigest{}, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	p := Presented{Kind: LivenessSilent, All: filmed(b, 9, 64, wander)}
 	for b.Loop() {
-		s.assess(&Session{Plan: Plan{Risk: true}}, 1, p, Template{}, &Findings{})
+		s.assess(b.Context(), &Session{Plan: Plan{Risk: true}}, 1, p, Template{}, &Findings{})
 	}
 }

@@ -608,7 +608,7 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 		s.fail(ctx, &f, EngineFailed, "compare the presentation's faces", err)
 		return f
 	}
-	f.Risk = s.assess(ses, ordinal, p, probe, &f)
+	f.Risk = s.assess(ctx, ses, ordinal, p, probe, &f)
 	now := s.Now().UTC()
 	for i, fr := range best {
 		kind, until := EvidenceFace, now.Add(ResultKept)
