@@ -477,6 +477,9 @@ func (e *Engine) eyes(im *vision.Image, f *ekyc.Face, s *scratch) error {
 		side := math.Hypot(eye[3].X-eye[0].X, eye[3].Y-eye[0].Y) * n.Crop
 		box := ekyc.Box{X: c.X - side/2, Y: c.Y - side/2, W: side, H: side}
 		im.Warp(s.eye, vision.Crop(box, s.eye.W, s.eye.H), vision.Average)
+		if l := n.Input.Level; l != nil {
+			s.eye.Level(l.Mean, l.Deviation)
+		}
 		err := n.run(s.eye, func(outs [][]float32) { _, f.EyesClosed[i] = softmax(outs[0], n.Index) })
 		if err != nil {
 			return err

@@ -127,6 +127,14 @@ type Input struct {
 	Channels string    `json:"channels"` // rgb, bgr or gray
 	Mean     []float64 `json:"mean"`     // one a channel
 	Std      []float64 `json:"std"`
+	// Level brings each eye's luma to a mean and a deviation first (eyes, gray).
+	Level *Level `json:"level,omitempty"`
+}
+
+// Level is a mean and a standard deviation of luma, 0 to 1.
+type Level struct {
+	Mean      float64 `json:"mean"`
+	Deviation float64 `json:"deviation"`
 }
 
 // Detector says how a detector's output is read.
@@ -273,6 +281,10 @@ func (m Model) mistakes(role Role) []string {
 	planes := map[string]int{"rgb": 3, "bgr": 3, "gray": 1}[in.Channels]
 	check(planes > 0, "input: channels must be rgb, bgr or gray")
 	check(len(in.Mean) == planes && len(in.Std) == planes && !slices.Contains(in.Std, 0), "input: mean and std need %d values, std none of 0", planes)
+	if l := in.Level; l != nil {
+		check(role == Eyes && planes == 1 && l.Mean > 0 && l.Mean < 1 && l.Deviation > 0 && l.Deviation <= 0.5,
+			"input: level is for eyes in gray, its mean between 0 and 1, its deviation above 0 and at most 0.5")
+	}
 	outputs := map[Role]int{Detect: 2, Pose: 3}[role]
 	check(len(m.Outputs) == max(outputs, 1), "outputs: %d names are needed", max(outputs, 1))
 	switch role {

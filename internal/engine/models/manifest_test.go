@@ -135,7 +135,14 @@ func TestUserManifestIsChecked(t *testing.T) {
 		"two outputs of pose":        {models.Pose, func(m map[string]any) { m["outputs"] = []string{"a", "b"} }, "3 names"},
 		"a sign of 2":                {models.Pose, func(m map[string]any) { m["pose"].(map[string]any)["yaw"] = map[string]any{"sign": 2, "rest": 0} }, "1 or -1"},
 		"a crop of nothing":          {models.Liveness, func(m map[string]any) { m["crop"] = 0 }, "crop"},
-		"a role of its own":          {models.Role("age"), func(m map[string]any) {}, "no role"},
+		"a level of an eye": {models.Eyes, func(m map[string]any) {
+			m["input"].(map[string]any)["level"] = map[string]any{"mean": .5, "deviation": .1}
+		}, ""},
+		"a level without deviation": {models.Eyes, func(m map[string]any) { m["input"].(map[string]any)["level"] = map[string]any{"mean": .5} }, "level is for eyes"},
+		"a level of a pose": {models.Pose, func(m map[string]any) {
+			m["input"].(map[string]any)["level"] = map[string]any{"mean": .5, "deviation": .1}
+		}, "level is for eyes"},
+		"a role of its own": {models.Role("age"), func(m map[string]any) {}, "no role"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

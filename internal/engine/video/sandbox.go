@@ -18,7 +18,7 @@ import (
 	"shiren/internal/ekyc"
 )
 
-// Limits of one run. Our choices: decoding 20 s of 1080p takes about 5 s of CPU, and
+// Limits of one run. Our choices: decoding 25 s of 1080p takes about 6 s of CPU, and
 // ffmpeg's libraries and threads map about 500 MB, of which a tenth is used.
 const (
 	cpuSeconds = 40

@@ -30,11 +30,12 @@ import (
 )
 
 // Limits of a recording. Our choices, but MaxBytes and MaxDuration must hold what a phone
-// records in the longest recorded kind: 20 s of 720p at up to 8 Mbit/s.
+// records in the longest recorded kind: 25 s of 720p at up to 6 Mbit/s. The core may set
+// narrower ones.
 const (
 	MaxBytes    = 20 << 20
 	MinDuration = time.Second
-	MaxDuration = 20 * time.Second
+	MaxDuration = 25 * time.Second
 	MaxSide     = 1920 // pixels
 	MinSide     = 64   // pixels
 	FrameSide   = 640  // longest side of a decoded frame, pixels: the port's promise
@@ -316,7 +317,7 @@ func (f *FFmpeg) frames(ctx context.Context, in input, fps float64, sound bool) 
 	return clip, nil
 }
 
-// maxDecoded bounds the JPEGs of one recording: 600 of about 100 KB, twice what real
+// maxDecoded bounds the JPEGs of one recording: 750 of about 90 KB, twice what real
 // pictures of 640 pixels take.
 const maxDecoded = 64 << 20
 

@@ -164,6 +164,48 @@ func TestPlanes(t *testing.T) {
 	}
 }
 
+// Dark and bright, flat and harsh pictures of one thing become the same; an even one
+// stays even.
+func TestLevel(t *testing.T) {
+	t.Parallel()
+	stats := func(im *vision.Image) (mean, deviation float64) {
+		var sum, squares float64
+		n := float64(im.W * im.H)
+		for i := 0; i < len(im.Pix); i += 3 {
+			if im.Pix[i] != im.Pix[i+1] || im.Pix[i] != im.Pix[i+2] {
+				t.Fatal("the image is not grey")
+			}
+			v := float64(im.Pix[i]) / 255
+			sum, squares = sum+v, squares+v*v
+		}
+		return sum / n, math.Sqrt(squares/n - sum/n*sum/n)
+	}
+	for _, c := range []struct{ low, high byte }{{10, 40}, {100, 110}, {0, 255}, {200, 255}} {
+		im := vision.NewImage(24, 24)
+		for i := range im.Pix {
+			im.Pix[i] = c.low
+			if i/3%24 < 12 {
+				im.Pix[i] = c.high
+			}
+		}
+		im.Level(.45, .2)
+		if mean, sd := stats(im); math.Abs(mean-.45) > .005 || math.Abs(sd-.2) > .005 {
+			t.Errorf("%v: got a mean of %.3f and a deviation of %.3f, want .45 and .2", c, mean, sd)
+		}
+		if im.Pix[0] < im.Pix[12*3] {
+			t.Errorf("%v: what was bright is dark", c)
+		}
+	}
+	im := vision.NewImage(24, 24)
+	for i := range im.Pix {
+		im.Pix[i] = 7
+	}
+	im.Level(.45, .2)
+	if mean, sd := stats(im); math.Abs(mean-.45) > .005 || sd > 1e-6 {
+		t.Errorf("an even image: got a mean of %.3f and a deviation of %.3f, want .45 and none", mean, sd)
+	}
+}
+
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	flat := vision.NewImage(112, 112)

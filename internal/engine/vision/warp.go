@@ -153,6 +153,29 @@ func (src *Image) halved() *Image {
 	return dst
 }
 
+// Level turns the image grey and brings its luma to a mean and a standard deviation, 0
+// to 1, cut off at black and white. An even image, of a deviation below two grey steps,
+// keeps its own.
+func (im *Image) Level(mean, deviation float64) {
+	n := float64(im.W * im.H)
+	var sum, squares float64
+	for i := 0; i+3 <= len(im.Pix); i += 3 {
+		l := float64(Luma(im.Pix[i], im.Pix[i+1], im.Pix[i+2]))
+		im.Pix[i] = byte(l)
+		sum += l
+		squares += l * l
+	}
+	was := math.Sqrt(max(0, squares/n-sum/n*sum/n))
+	gain := 1.0
+	if was >= 2 {
+		gain = 255 * deviation / was
+	}
+	for i := 0; i+3 <= len(im.Pix); i += 3 {
+		v := byte(math.Round(max(0, min((float64(im.Pix[i])-sum/n)*gain+255*mean, 255))))
+		im.Pix[i], im.Pix[i+1], im.Pix[i+2] = v, v, v
+	}
+}
+
 // Fill paints the part of a letterboxed image that lies outside its source: columns
 // from w on and rows from h on.
 func (im *Image) Fill(w, h int, value byte) {
