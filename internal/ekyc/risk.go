@@ -330,41 +330,41 @@ func encoderChanged(s scene) float64 {
 }
 
 // flashOnBackground: a screen lights the face before it more than what is behind it.
-// Colours that are laid over a whole picture light both alike. Where no background was
-// seen the two gains are the same number, and nothing is said.
+// Colours that are laid over a whole picture light both alike. Where the face fills the
+// picture the engine gives the skin for the background, and nothing is said.
 func flashOnBackground(s scene) float64 {
 	r := s.response
-	if r == nil || r.Kind != LivenessFlash || r.Code != OK || r.Skin <= 0 || r.Back == r.Skin {
+	if r == nil || r.Kind != LivenessFlash || r.Code != OK || r.Skin <= 0 {
+		return 0
+	}
+	apart := 0
+	for _, x := range s.samples {
+		if x.Face.Back != x.Face.Skin {
+			apart++
+		}
+	}
+	if len(s.samples) == 0 || apart*10 < len(s.samples)*9 {
 		return 0
 	}
 	return ramp(r.Back/r.Skin, 0.7, 0.95)
 }
 
-// quickest is the shortest time in which an answer can reach the server. Colours: a
-// display's and a camera's frame of 16 ms each, with nothing for the network. Movements:
-// people need 200 ms and more to react to what they see (simple visual reaction times).
-var quickest = map[LivenessKind]time.Duration{
-	LivenessFlash: 30 * time.Millisecond, LivenessAction: 150 * time.Millisecond, LivenessDistance: 150 * time.Millisecond,
-}
+// quickest is the time below which a movement is no answer to what was asked. Our choice:
+// people need 200 ms and more to react to what they see.
+const quickest = 150 * time.Millisecond
 
-// answerTooQuick: the answer was there before it could be.
+// answerTooQuick: movements that are there before a person could react. Colours that
+// come too early are refused by the challenge itself.
 func answerTooQuick(s scene) float64 {
 	r := s.response
-	if r == nil || r.Code != OK {
+	if r == nil || r.Code != OK || r.Kind != LivenessAction && r.Kind != LivenessDistance {
 		return 0
-	}
-	least, ok := quickest[r.Kind]
-	if !ok {
-		return 0
-	}
-	if r.Kind == LivenessFlash {
-		return ramp(float64(least-r.Lag), 0, float64(least)/2)
 	}
 	met, quick := 0.0, 0.0
 	for _, c := range r.Cues {
 		if c.Met {
 			met++
-			if c.Lag < least {
+			if c.Lag < quickest {
 				quick++
 			}
 		}

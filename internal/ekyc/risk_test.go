@@ -136,6 +136,7 @@ func TestSignals(t *testing.T) {
 		}
 		mixed[2*i].Image = b.Bytes()
 	}
+	wall := altered(paced(20), func(_ int, x *Sample) { x.Face.Back = [3]float64{0.1, 0.1, 0.1} })
 	seen := &Service{Engine: flat{}}
 	timing := func(s []Sample) scene { return scene{kind: LivenessSilent, samples: s} }
 	shown := func(f []Frame) scene { return scene{kind: LivenessSilent, pictures: seen.pictures(t.Context(), f)} }
@@ -228,17 +229,17 @@ func TestSignals(t *testing.T) {
 			{"a recording", scene{kind: RecordedVideo, pictures: seen.pictures(t.Context(), mixed)}, 0},
 		},
 		"flash_on_background": {
-			{"the whole picture is tinted", scene{response: flashed(0.2, 0.198, 200*msec)}, 1},
-			{"the face is nearer", scene{response: flashed(0.2, 0.08, 200*msec)}, 0},
-			{"no background to be seen", scene{response: flashed(0.2, 0.2, 200*msec)}, 0},
-			{"the challenge was not met", scene{response: &Response{Kind: LivenessFlash, Code: ChallengeUnmet, Skin: 0.2, Back: 0.199}}, 0},
-			{"no flash", scene{response: acted(time.Second)}, 0},
+			{"the whole picture is tinted", scene{samples: wall, response: flashed(0.2, 0.198, 200*msec)}, 1},
+			{"the face is nearer", scene{samples: wall, response: flashed(0.2, 0.08, 200*msec)}, 0},
+			{"no background to be seen", scene{samples: paced(20), response: flashed(0.2, 0.2, 200*msec)}, 0},
+			{"a background only now and then", scene{samples: append(paced(20), wall...), response: flashed(0.2, 0.2, 200*msec)}, 0},
+			{"the challenge was not met", scene{samples: wall, response: &Response{Kind: LivenessFlash, Code: ChallengeUnmet, Skin: 0.2, Back: 0.199}}, 0},
+			{"no flash", scene{samples: wall, response: acted(time.Second)}, 0},
 			{"no challenge", scene{}, 0},
 		},
 		"answer_too_quick": {
-			{"colours before they are shown", scene{response: flashed(0.2, 0.05, -20*msec)}, 1},
 			{"actions at once", scene{response: acted(20*msec, 60*msec, 40*msec)}, 1},
-			{"colours", scene{response: flashed(0.2, 0.05, 180*msec)}, 0},
+			{"colours, which the challenge itself times", scene{response: flashed(0.2, 0.05, 0)}, 0},
 			{"actions", scene{response: acted(700*msec, 900*msec, 420*msec)}, 0},
 			{"one lucky start of four", scene{response: acted(100*msec, 900*msec, 420*msec, 600*msec)}, 0},
 			{"nothing met", scene{response: &Response{Kind: LivenessAction}}, 0},
