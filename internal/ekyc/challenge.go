@@ -91,9 +91,9 @@ const (
 
 // FlashCues colours are shown for FlashCue each: 1.25 flashes a second, as a flash is a
 // pair of opposing changes. WCAG 2.2, 2.3.1 allows three in a second, of red ones too; no
-// colour here is a saturated red (R/(R+G+B) >= .8 in linear light). 4*3^14 sequences.
+// colour here is a saturated red (R/(R+G+B) >= .8 in linear light). 4*3^15 sequences.
 const (
-	FlashCues = 15
+	FlashCues = 16
 	FlashCue  = 400 * time.Millisecond
 )
 

@@ -12,10 +12,8 @@ const (
 	// latest is how much longer than the quickest frame a frame may have been under way,
 	// by the page's own clock: a slow network passes, a film played later does not.
 	latest = 2 * time.Second
-	// earliest is how much quicker than all before it one may be: clocks drift little.
-	// A first frame that was slow is caught up with, and later ones are measured by the
-	// quickest.
-	soonest = 150 * time.Millisecond // no person answers quicker
+	// soonest is the quickest that a person answers.
+	soonest = 150 * time.Millisecond
 )
 
 // pace finds contradictions in when frames arrive and when the page says it sent them.
@@ -86,6 +84,14 @@ func (c Challenge) Judge(level Level, samples []Sample) Response {
 		return fail(ChallengeUnmet, "%s", why)
 	}
 	switch c.Kind {
+	case LivenessFlash:
+		return c.flash(level, samples, r)
+	case LivenessAction, RecordedAction:
+		return c.actions(level, samples, r)
+	case LivenessDistance:
+		return c.distance(level, samples, r)
+	case RecordedDigits:
+		return c.digits(level, samples, r)
 	default:
 		return fail(ChallengeUnmet, "no rule for liveness %q", c.Kind)
 	}
@@ -144,7 +150,7 @@ func median(samples []Sample, of func(Sample) float64) float64 {
 }
 
 // middle is the median of numbers, which it sorts; 0 of none.
-func middle(v []float64) float64 {
+func middle[T ~int64 | ~float64](v []T) T {
 	if len(v) == 0 {
 		return 0
 	}

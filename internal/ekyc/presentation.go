@@ -85,7 +85,7 @@ const (
 	lostFaceSpan = 700 * time.Millisecond
 	// flashTail, moveTail are how long after the last cue's time frames are still needed:
 	// what arrives then was seen earlier.
-	flashTail = 600 * time.Millisecond
+	flashTail = 800 * time.Millisecond
 	moveTail  = 300 * time.Millisecond
 	// faceShareMin and Max bound the face box's width as a share of the frame's short
 	// side: "closer" below, "further" above.
