@@ -37,6 +37,7 @@ type world struct {
 	handler http.Handler
 	vars    map[string]string // "$T" to a verify token, ...
 	secrets map[string]string // what no log may hold, to what it is
+	client  ekyc.Client       // what the page says of itself from now on
 }
 
 func newWorld(t *testing.T) *world {
@@ -135,8 +136,15 @@ func (w *world) do(line string) {
 		_, err := w.Walk(w.token(f[1]), w.face(rest(2)))
 		w.must(err)
 	case "submit": // submit NAME {face}: frames that the page would not have sent
-		_, err := w.SubmitFrames(w.token(f[1]), w.Frames(w.face(rest(2)), 3))
-		w.must(err)
+		w.submit(w.token(f[1]), w.Frames(w.face(rest(2)), 3))
+	case "videos": // the server can read and make videos
+		w.Videos = tape{}
+	case "client": // client {fields of ekyc.Client}
+		w.must(json.Unmarshal([]byte(rest(1)), &w.client))
+	case "record": // record NAME KIND {face}: an upload of a recorded kind
+		w.record(w.token(f[1]), ekyc.LivenessKind(f[2]), w.face(rest(3)))
+	case "flash": // flash NAME met|unmet {face}
+		w.flash(w.token(f[1]), f[2] == "met", w.face(rest(3)))
 	case "begin": // an attempt is under way
 		_, err := w.Store.UpdateSession(w.Ctx, w.token(f[1]), func(s *ekyc.Session) error {
 			_, err := s.Begin(w.Clock.Now(), "1234567890123456789")
