@@ -2,19 +2,24 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"shiren/internal/config"
+	"shiren/internal/engine/enginetest"
 )
 
 // mirror is a camera that answers the screen: it takes the real camera's picture and lights
@@ -136,9 +141,457 @@ func TestFlashIsAnsweredByTheScreensLight(t *testing.T) {
 	}
 }
 
-var (
-	_ = os.Stdout
-	_ = filepath.Join
-	_ = fmt.Sprint
-	_ = time.Second
-)
+// TestWhoMustNotSeeFlashesHasAnotherWay walks a flash plan by its alternative.
+func TestWhoMustNotSeeFlashesHasAnotherWay(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("flash", func(p *config.Plan) { p.Alternative = "silent" }))
+	b := browser(t, camera(t, hisClip, 10, 6))
+	h.visit(t, b, token(sdk(t, h.URL, apiKey, secretKey, ""), "flash"), "")
+	agree(t, b)
+	do(t, b, "choose the other way", chromedp.WaitVisible(id("intro-warning")), chromedp.Click(id("intro-alternative")),
+		chromedp.WaitVisible(id("screen-capture")+`[data-kind="silent"]`), chromedp.WaitVisible(id("screen-result")+`[data-passed="true"]`))
+}
+
+// puppet is a camera whose picture is put together from frames of one man, cut by what he
+// does in them. He faces the camera until the page asks for something, and then does
+//
+//	asked    what was asked for
+//	other    something else
+//	nothing  nothing
+//	scale    nothing, but his picture is enlarged and reduced as asked: a photograph that
+//	         is brought closer and taken away
+type puppet struct {
+	Frames map[string][]string `json:"frames"` // JPEG in base64, at puppetRate
+	Does   string              `json:"does"`
+}
+
+const puppetRate = 12 // frames a second
+
+// cuts are the moments of his clip, in s, at which he does what a plan can ask for. He
+// never turns right: that is his turn left in a mirror.
+var cuts = map[string][2]float64{"": {63.5, 66}, "left": {179.5, 180.7}, "up": {53.17, 53.85}, "down": {159.17, 160}}
+
+func newPuppet(t *testing.T, does string) puppet {
+	t.Helper()
+	p := puppet{Frames: map[string][]string{}, Does: does}
+	for action, at := range cuts {
+		dir := t.TempDir()
+		ffmpeg(t, "-ss", fmt.Sprint(at[0]), "-t", fmt.Sprint(at[1]-at[0]), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+			"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", puppetRate), "-q:v", "4", filepath.Join(dir, "%03d.jpg"))
+		files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no frames of %q: %v", action, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Frames[action] = append(p.Frames[action], base64.StdEncoding.EncodeToString(b))
+		}
+	}
+	return p
+}
+
+func (p puppet) install(t *testing.T, ctx context.Context) {
+	t.Helper()
+	set, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inject(t, ctx, strings.Replace(puppetScript, "SETTINGS", string(set), 1))
+}
+
+const puppetScript = `(() => {
+	const set = SETTINGS
+	if (!navigator.mediaDevices) return
+	const bitmaps = async (list) => Promise.all(list.map((s) =>
+		createImageBitmap(new Blob([Uint8Array.from(atob(s), (c) => c.charCodeAt(0))], { type: 'image/jpeg' }))))
+	navigator.mediaDevices.getUserMedia = async () => {
+		const frames = {}
+		for (const k in set.frames) frames[k] = await bitmaps(set.frames[k])
+		const canvas = document.createElement('canvas')
+		canvas.width = 640
+		canvas.height = 480
+		const g = canvas.getContext('2d')
+		let seen = '', doing = '', since = 0, n = 0, size = 1
+		setInterval(() => {
+			const hint = document.querySelector('[data-testid="capture-hint"], [data-testid="record-prompt"]')
+			const cue = (hint?.dataset.n ?? '0') + (hint?.dataset.cue ?? '')
+			if (cue !== seen) {
+				seen = cue
+				let act = hint?.dataset.cue ?? ''
+				if (set.does === 'other' && act) act = { left: 'up', right: 'left', up: 'down', down: 'right' }[act]
+				if (act && (set.does === 'asked' || set.does === 'other')) setTimeout(() => { doing = act; n = 0 }, 350)
+			}
+			const name = doing === 'right' ? 'left' : doing
+			let list = frames[name]
+			if (doing && n >= Math.max(list.length, 8)) { doing = ''; list = frames['']; n = 0 }
+			// Back and forth, so that no cut shows.
+			const i = n++ % (2 * list.length - 2)
+			const frame = list[i < list.length ? i : 2 * list.length - 2 - i]
+			const stage = document.querySelector('.stage')
+			const oval = parseFloat(stage?.style.getPropertyValue('--oval'))
+			const want = set.does === 'scale' && oval > 0 ? oval / 0.61 : 1
+			size += Math.max(-0.08, Math.min(0.08, want - size))
+			g.setTransform(1, 0, 0, 1, 0, 0)
+			g.fillStyle = '#556'
+			g.fillRect(0, 0, 640, 480)
+			g.translate(320, 240)
+			g.scale(doing === 'right' ? -size : size, size)
+			g.drawImage(frame, -320, -240)
+		}, 1000 / 12)
+		return canvas.captureStream(30)
+	}
+})()`
+
+// capture walks a plan of liveness only to its verdict.
+func (h *house) capture(t *testing.T, ctx context.Context, backend *party, plan string) (passed bool, reason string) {
+	t.Helper()
+	h.visit(t, ctx, token(backend, plan), "")
+	agree(t, ctx)
+	return look(t, ctx)
+}
+
+// TestActionsAreDoneByWhoIsAsked walks the action kind with a man who does what he is
+// asked for, one who does something else, and a film of him that asks nobody.
+func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
+	h := open(t, liveness("action", func(p *config.Plan) { p.Actions = []string{"left", "right", "up", "down"} }))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	for does, want := range map[string]string{"asked": "", "other": "challenge_unmet", "nothing": "challenge_unmet"} {
+		t.Run(does, func(t *testing.T) {
+			b := browser(t, "")
+			newPuppet(t, does).install(t, b)
+			if passed, reason := h.capture(t, b, backend, "action"); passed != (want == "") || reason != want {
+				t.Errorf("passed %v, reason %q, want reason %q", passed, reason, want)
+			}
+		})
+	}
+}
+
+// TestAPhotographBroughtCloserIsFlat walks the distance kind with a picture that grows and
+// shrinks just as it is asked to, but shows no depth, and with one that does not.
+func TestAPhotographBroughtCloserIsFlat(t *testing.T) {
+	h := open(t, liveness("distance"))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	for _, does := range []string{"scale", "nothing"} {
+		t.Run(does, func(t *testing.T) {
+			b := browser(t, "")
+			newPuppet(t, does).install(t, b)
+			if passed, reason := h.capture(t, b, backend, "distance"); passed || reason != "challenge_unmet" {
+				t.Errorf("passed %v, reason %q, want challenge_unmet", passed, reason)
+			}
+		})
+	}
+}
+
+// film makes a recording of a clip with a name that says its kind.
+func film(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), name)
+	ffmpeg(t, append(append([]string{"-ss", "61", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip)}, args...), out)...)
+	return out
+}
+
+// TestRecordingsAreJudged records and uploads, in the page and from files.
+func TestRecordingsAreJudged(t *testing.T) {
+	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	record := func(t *testing.T, b context.Context, plan string) (bool, string) {
+		t.Helper()
+		h.visit(t, b, token(backend, plan), "")
+		agree(t, b)
+		begin(t, b)
+		do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
+			chromedp.WaitVisible(id("record-start")), chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0`),
+			chromedp.Click(id("record-start")))
+		return sendRecording(t, b)
+	}
+	t.Run("on the page", func(t *testing.T) {
+		b := browser(t, camera(t, hisClip, 60, 8))
+		for plan, want := range map[string]string{"picture": "", "video": "", "recorded_action": "challenge_unmet"} {
+			if passed, reason := record(t, b, plan); passed != (want == "") || reason != want {
+				t.Errorf("%s: passed %v, reason %q, want reason %q", plan, passed, reason, want)
+			}
+		}
+	})
+	t.Run("nobody in the picture", func(t *testing.T) {
+		b := browser(t, empty(t))
+		for _, plan := range []string{"picture", "video"} {
+			if passed, reason := record(t, b, plan); passed || reason != "no_face" {
+				t.Errorf("%s: passed %v, reason %q, want no_face", plan, passed, reason)
+			}
+		}
+	})
+	t.Run("from a file", func(t *testing.T) {
+		b := browser(t, camera(t, hisClip, 60, 2))
+		noise := filepath.Join(t.TempDir(), "noise.webm")
+		if err := os.WriteFile(noise, []byte(strings.Repeat("not a film ", 1000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ plan, file, want string }{
+			{"video", film(t, "his.mp4", "-t", "4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-an"), ""},
+			{"video", film(t, "short.webm", "-t", "1", "-c:v", "libvpx", "-an"), "video_too_short"},
+			{"video", film(t, "old.avi", "-t", "3", "-c:v", "mpeg4", "-an"), "video_format"},
+			{"video", noise, "video_format"},
+			{"digits", film(t, "mute.webm", "-t", "9", "-c:v", "libvpx", "-an"), "video_silent"},
+		} {
+			h.visit(t, b, token(backend, c.plan), "")
+			agree(t, b)
+			begin(t, b)
+			do(t, b, "choose a file", chromedp.WaitVisible(id("record-camera")), chromedp.SetUploadFiles(id("record-file"), []string{c.file}))
+			if passed, reason := sendRecording(t, b); passed != (c.want == "") || reason != c.want {
+				t.Errorf("%s with %s: passed %v, reason %q, want reason %q", c.plan, filepath.Base(c.file), passed, reason, c.want)
+			}
+		}
+	})
+}
+
+func sendRecording(t *testing.T, b context.Context) (bool, string) {
+	t.Helper()
+	do(t, b, "send it", chromedp.WaitVisible(id("record-send")), chromedp.Click(id("record-send")), chromedp.WaitVisible(id("screen-result")))
+	attr := func(name string) string {
+		return get(t, b, "read the verdict", chromedp.AttributeValue(id("screen-result"), name)).Value
+	}
+	return attr("data-passed") == "true", attr("data-reason")
+}
+
+// TestABrowserWithoutACameraMayRecord falls back to a file where the plan allows it.
+func TestABrowserWithoutACameraMayRecord(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("flash", func(p *config.Plan) { p.Fallback = "video" }))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	his := film(t, "his.mp4", "-t", "4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-an")
+	t.Run("no camera", func(t *testing.T) {
+		b := browser(t, "", chromedp.Flag("use-fake-ui-for-media-stream", true))
+		tok := token(backend, "flash")
+		h.visit(t, b, tok, "")
+		agree(t, b)
+		begin(t, b)
+		do(t, b, "be told, and record instead", chromedp.WaitVisible(id("trouble-record")), chromedp.Click(id("trouble-record")),
+			chromedp.WaitVisible(id("screen-record")), chromedp.SetUploadFiles(id("record-file"), []string{his}))
+		if passed, reason := sendRecording(t, b); !passed {
+			t.Errorf("refused, %q", reason)
+		}
+		if text := fmt.Sprint(backend.ok("result/getall", of(tok))); !strings.Contains(text, "is_demote:true") && !strings.Contains(text, "is_demote:1") {
+			t.Errorf("getall does not say that it was demoted: %s", text)
+		}
+	})
+	t.Run("a browser that knows no cameras", func(t *testing.T) {
+		b := browser(t, "")
+		inject(t, b, `Object.defineProperty(navigator, 'mediaDevices', { value: undefined })`)
+		h.visit(t, b, token(backend, "flash"), "")
+		agree(t, b)
+		begin(t, b)
+		do(t, b, "choose a file", chromedp.WaitVisible(id("screen-record")), chromedp.SetUploadFiles(id("record-file"), []string{his}))
+		if passed, reason := sendRecording(t, b); !passed {
+			t.Errorf("refused, %q", reason)
+		}
+	})
+}
+
+// TestEmbedded walks the page within another site's page, which is told how far it is.
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	embedder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><title>shop</title><iframe id="f" width="390" height="800" allow="%s" src="%s/face/print/?token=%s&useNative=1"></iframe>
+<p id="told"></p><script>addEventListener('message', (e) => {
+	if (e.source !== document.getElementById('f').contentWindow || e.data.source !== 'shiren') return
+	told.textContent += JSON.stringify(e.data)
+	if (e.data.event === 'result' || e.data.step === 'trouble') document.body.dataset.over = e.data.event
+})</script>`, r.FormValue("allow"), h.URL, r.FormValue("token"))
+	}))
+	t.Cleanup(embedder.Close)
+	const walk = `setInterval(() => ['consent-check', 'consent-agree', 'intro-begin'].forEach((id) => {
+		const e = document.querySelector('[data-testid="' + id + '"]')
+		if (e && !e.disabled && !e.checked) e.click()
+	}), 300)`
+	for _, c := range []struct{ allow, want string }{
+		{"camera; microphone", `"event":"result","passed":true`},
+		{"", `"event":"step","step":"trouble"`},
+	} {
+		b := browser(t, camera(t, hisClip, 10, 6), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"), chromedp.Flag("disable-site-isolation-trials", true))
+		inject(t, b, walk)
+		tok := token(backend, "live")
+		do(t, b, "open the embedding page", chromedp.Navigate(embedder.URL+"?token="+tok+"&allow="+url.QueryEscape(c.allow)),
+			chromedp.Query("body[data-over]", chromedp.NodeReady))
+		told := get(t, b, "read what was told", chromedp.Text("#told"))
+		if !strings.Contains(told, c.want) || !strings.Contains(told, `"event":"ready"`) || strings.Contains(told, tok) {
+			t.Errorf("allow=%q: the embedder was told %s, want %s, and no token", c.allow, told, c.want)
+		}
+	}
+}
+
+// TestCamerasCanBeChosen picks the second of two cameras.
+func TestCamerasCanBeChosen(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	b := browser(t, "", chromedp.Flag("use-fake-device-for-media-stream", "device-count=2"), chromedp.Flag("use-fake-ui-for-media-stream", true))
+	h.visit(t, b, token(sdk(t, h.URL, apiKey, secretKey, ""), "live"), "")
+	agree(t, b)
+	begin(t, b)
+	do(t, b, "see the choice", chromedp.WaitVisible(id("camera-picker")))
+	const in = `document.querySelector('video').srcObject.getVideoTracks()[0].label`
+	first := get(t, b, "read the camera", chromedp.Evaluate[string](in))
+	do(t, b, "choose the other", chromedp.Evaluate[chromedp.Void](`(() => {
+		const s = document.querySelector('[data-testid="camera-picker"]')
+		s.selectedIndex = 1 - s.selectedIndex
+		s.dispatchEvent(new Event('change'))
+	})()`), chromedp.Poll[chromedp.Void](`document.querySelector('video')?.srcObject && `+in+` !== `+fmt.Sprintf("%q", first)),
+		chromedp.Query(`[data-net="ready"]`, chromedp.NodeReady))
+}
+
+// axe holds a screen to WCAG 2.2 AA with axe-core, in the light scheme and the dark.
+func axe(t *testing.T, ctx context.Context, screen string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		emulate(t, ctx, "prefers-color-scheme", scheme)
+		do(t, ctx, "load axe", chromedp.Evaluate[chromedp.Void](axeSource(t)))
+		found := get(t, ctx, "run axe", chromedp.Evaluate[string](`(async () => {
+			// What is on its way in or out is looked at where it ends up.
+			document.getAnimations().forEach((a) => { try { a.finish() } catch { a.cancel() } })
+			const r = await axe.run(document, {
+				runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+				resultTypes: ['violations'],
+			})
+			return JSON.stringify(r.violations.map((v) => v.id + ': ' + v.help + ' ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | ')))
+		})()`, chromedp.EvalAwaitPromise))
+		var list []string
+		if err := json.Unmarshal([]byte(found), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range list {
+			t.Errorf("%s, %s: %s", screen, scheme, v)
+		}
+	}
+	emulate(t, ctx, "prefers-color-scheme", "light")
+}
+
+var axeSource = func() func(t *testing.T) string {
+	var source string
+	return func(t *testing.T) string {
+		t.Helper()
+		if source == "" {
+			b, err := os.ReadFile("../web/node_modules/axe-core/axe.min.js")
+			if err != nil {
+				t.Fatalf("%v: run `npm ci` in web/ first", err)
+			}
+			source = string(b) + ";0"
+		}
+		return source
+	}
+}()
+
+func emulate(t *testing.T, ctx context.Context, feature, value string) {
+	t.Helper()
+	do(t, ctx, "emulate "+feature, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
+		})
+		return chromedp.Void{}, err
+	})
+}
+
+// shapes are the screens that people hold or sit before.
+var shapes = []struct {
+	name string
+	w, h int64
+}{{"portrait", 390, 844}, {"landscape", 844, 390}, {"desktop", 1280, 800}, {"small", 320, 568}}
+
+// views writes screenshots of a screen in every shape and both languages.
+func views(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	if os.Getenv("SHIREN_SCREENSHOTS") == "" {
+		return
+	}
+	for range 2 {
+		lang := get(t, ctx, "read the language", chromedp.Evaluate[string](`document.documentElement.lang`))
+		for _, s := range shapes {
+			do(t, ctx, "turn the screen", chromedp.EmulateViewport(s.w, s.h, chromedp.EmulateScale(1)))
+			shot(t, ctx, fmt.Sprintf("%s-%s-%s", name, s.name, lang))
+		}
+		do(t, ctx, "change the language", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="language"]').click()`))
+	}
+	do(t, ctx, "turn back", chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch))
+}
+
+// TestEveryScreenIsAccessible holds each screen of the liveness kinds to WCAG 2.2 AA.
+func TestEveryScreenIsAccessible(t *testing.T) {
+	h := open(t,
+		liveness("flash", func(p *config.Plan) { p.Alternative, p.Fallback = "action", "picture" }),
+		liveness("action"), liveness("distance"), liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	b := browser(t, camera(t, hisClip, 10, 6), chromedp.Flag("use-fake-device-for-media-stream", "device-count=2"))
+	at := func(plan string) {
+		t.Helper()
+		h.visit(t, b, token(backend, plan), "")
+		agree(t, b)
+		do(t, b, "see the introduction", chromedp.WaitVisible(id("intro-begin")))
+	}
+	look := func(name string) { t.Helper(); axe(t, b, name); views(t, b, name) }
+
+	h.visit(t, b, token(backend, "flash"), "")
+	do(t, b, "see the gate", chromedp.WaitVisible(id("consent-text")))
+	look("consent")
+	at("flash")
+	look("intro-flash")
+	emulate(t, b, "prefers-reduced-motion", "reduce")
+	at("flash")
+	if first := get(t, b, "find the first button", chromedp.Evaluate[string](`document.querySelector('.actions button').dataset.testid`)); first != "intro-alternative" {
+		t.Errorf("who asked for less movement is offered %q first, want the way without flashes", first)
+	}
+	emulate(t, b, "prefers-reduced-motion", "no-preference")
+	for _, kind := range []string{"flash", "action", "distance"} {
+		at(kind)
+		if kind != "flash" {
+			look("intro-" + kind)
+		}
+		begin(t, b)
+		do(t, b, "see oneself", chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0 && document.querySelector('[data-net="ready"]') !== null`))
+		axe(t, b, "capture-"+kind)
+		cue := `[data-cue]:not([data-cue=""])`
+		if kind == "flash" {
+			cue = id("flash")
+		}
+		do(t, b, "be shown a cue", chromedp.Query(cue, chromedp.NodeReady))
+		views(t, b, "cue-"+kind)
+		do(t, b, "be shown another cue", chromedp.Query(cue, chromedp.NodeReady))
+		axe(t, b, "cue-"+kind)
+		do(t, b, "give up", chromedp.Click(id("capture-cancel")), chromedp.WaitVisible(id("screen-result")))
+	}
+	look("result-cancelled")
+	for _, kind := range []string{"picture", "video", "recorded_action", "digits"} {
+		at(kind)
+		axe(t, b, "intro-"+kind)
+		begin(t, b)
+		do(t, b, "see how", chromedp.WaitVisible(id("record-camera")))
+		look("record-ready-" + kind)
+		do(t, b, "open the camera", chromedp.Click(id("record-camera")), chromedp.WaitVisible(id("record-start")),
+			chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0`))
+		look("record-camera-" + kind)
+		do(t, b, "begin", chromedp.Click(id("record-start")), chromedp.WaitVisible(id("record-countdown")))
+		axe(t, b, "record-countdown-"+kind)
+		if kind == "recorded_action" || kind == "digits" {
+			do(t, b, "be prompted", chromedp.Query(id("record-prompt")+`:not([data-n="0"])`, chromedp.NodeReady))
+			views(t, b, "record-prompt-"+kind)
+			axe(t, b, "record-prompt-"+kind)
+		}
+		do(t, b, "see the recording", chromedp.WaitVisible(id("record-send")))
+		look("record-preview-" + kind)
+	}
+	wrong := filepath.Join(t.TempDir(), "large.webm")
+	if err := os.WriteFile(wrong, make([]byte, 21<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at("video")
+	begin(t, b)
+	do(t, b, "choose a file that is too large", chromedp.WaitVisible(id("record-camera")),
+		chromedp.SetUploadFiles(id("record-file"), []string{wrong}), chromedp.WaitVisible(id("record-fault")))
+	if got := get(t, b, "read the fault", chromedp.AttributeValue(id("screen-record"), "data-fault")).Value; got != "video_too_large" {
+		t.Errorf("a file of 21 MiB: got fault %q, want video_too_large", got)
+	}
+	look("record-fault")
+}

@@ -125,7 +125,7 @@ describe('recordings', () => {
   })
   it('take the best type that the browser has', () => {
     expect(recordingType((x) => x.startsWith('video/webm'))).toBe('video/webm;codecs=vp8,opus')
-    expect(recordingType(() => true)).toBe('video/mp4')
+    expect(recordingType(() => true)).toBe('video/mp4;codecs=avc1.42E01E,mp4a.40.2')
     expect(recordingType(() => false)).toBe('')
     expect(recordingType()).toBe('') // this runtime records nothing
   })

@@ -1,8 +1,14 @@
 // Recordings for browsers that cannot stream to the server.
 import type { Prompts } from './protocol'
 
-/** What is asked of a browser's recorder, best first: what every server build reads. */
-const wanted = ['video/mp4', 'video/webm;codecs=vp8,opus', 'video/webm']
+/** What is asked of a browser's recorder, best first. A bare mp4 comes last: some browsers put
+ * codecs into it that servers do not read. */
+const wanted = [
+  'video/mp4;codecs=avc1.42E01E,mp4a.40.2',
+  'video/webm;codecs=vp8,opus',
+  'video/webm',
+  'video/mp4',
+]
 
 /** The kind of file that this browser records, or '' when it records none. */
 export function recordingType(supports?: (type: string) => boolean): string {
