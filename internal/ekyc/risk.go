@@ -486,10 +486,7 @@ func (s *Service) assess(ctx context.Context, ses *Session, ordinal int, p Prese
 		return nil
 	}
 	sc := scene{kind: p.Kind, client: p.Client, response: f.Response, measured: f.Measured, live: f.Live}
-	frames := p.All
-	if len(frames) == 0 {
-		frames = p.Frames
-	}
+	frames := faced(p)
 	if !p.Kind.Recorded() {
 		sc.samples = p.Samples
 	}
@@ -506,6 +503,28 @@ func (s *Service) assess(ctx context.Context, ses *Session, ordinal int, p Prese
 	sc.seen = s.sightings.recall(now, s.Engine)
 	s.sightings.remember(now)
 	return weigh(ses.Plan, sc)
+}
+
+// faced are a presentation's frames in time order, without those that show no face: the
+// black pictures of a camera that starts or is covered are the same bytes everywhere.
+func faced(p Presented) []Frame {
+	if len(p.All) == 0 {
+		return p.Frames
+	}
+	if len(p.Samples) == 0 {
+		return p.All
+	}
+	faces := map[time.Time]bool{}
+	for _, s := range p.Samples {
+		faces[s.At] = s.Faces > 0
+	}
+	var list []Frame
+	for _, f := range p.All {
+		if faces[f.At] {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // MiniatureSide is the width and height of a Miniature: 20 x 15 pixels of a camera's frame

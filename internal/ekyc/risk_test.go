@@ -456,9 +456,17 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	face := Template{Model: "m", Vector: []float32{1, 0}}
 	s := &Service{Engine: flat{}, Sealer: plainDigest{}, Now: func() time.Time { return now }}
-	frames := filmed(t, 9, 12, wander)
+	// film is a presentation's frames, each with its sample.
+	film := func(seed uint64) ([]Frame, []Sample) {
+		frames, samples := filmed(t, seed, 12, wander), paced(12)
+		for i := range frames {
+			frames[i].At, samples[i].Faces = samples[i].At, 1
+		}
+		return frames, samples
+	}
+	frames, samples := film(9)
 	p := Presented{
-		Kind: LivenessSilent, Frames: frames[:2], All: frames, Samples: paced(12),
+		Kind: LivenessSilent, Frames: frames[:2], All: frames, Samples: samples,
 		Client: Client{Camera: "camera2 1, facing front", Agent: "Mozilla/5.0 (Linux; Android 14)", Device: "d", Address: "192.0.2.1"},
 	}
 	claimed := func(name, number string) *Claim {
@@ -484,7 +492,7 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	}
 	// Failures of the session itself count, later attempts do not.
 	ses.Attempts = []Attempt{{Code: LivenessFailed}, {Code: ChallengeUnmet}, {Code: FaceChanged}, {Code: ChallengeStale}, {Code: LivenessFailed}}
-	p.All = filmed(t, 10, 12, wander)
+	p.All, p.Samples = film(10)
 	p.Frames = p.All[:2]
 	has := func(r *Risk, name string) bool {
 		return slices.ContainsFunc(r.Signals, func(x Signal) bool { return x.Name == name })
@@ -492,10 +500,29 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	if r := s.assess(t.Context(), ses, 1, p, face, &Findings{}); has(r, "failed_before") {
 		t.Errorf("the first attempt: got %+v, want no failures before it", r.Signals)
 	}
-	p.All = filmed(t, 11, 12, wander)
+	p.All, p.Samples = film(11)
 	p.Frames = p.All[:2]
 	if r := s.assess(t.Context(), ses, 5, p, face, &Findings{}); !has(r, "failed_before") {
 		t.Errorf("the fifth attempt: got %+v, want its failures counted", r.Signals)
+	}
+}
+
+func TestPicturesWithoutAFaceAreNoReplay(t *testing.T) {
+	t.Parallel()
+	s := &Service{Engine: flat{}, Sealer: plainDigest{}, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	black := []byte("the same black picture of every camera that starts")
+	for seed := range uint64(2) {
+		p := Presented{Kind: LivenessSilent, All: filmed(t, 20+seed, 12, wander), Samples: paced(12), Client: Client{Agent: "Mozilla/5.0"}}
+		for i := range p.All {
+			p.All[i].At, p.Samples[i].Faces = p.Samples[i].At, 1
+		}
+		for _, i := range []int{0, 1, 5, 9} {
+			p.All[i].Image, p.Samples[i].Faces = black, 0
+		}
+		p.Frames = p.All[2:4]
+		if r := s.assess(t.Context(), &Session{Plan: Plan{Risk: true}}, 1, p, Template{}, &Findings{}); r.Level != 4 || r.Signals != nil {
+			t.Errorf("presentation %d: got %+v, want nothing seen", seed+1, r)
+		}
 	}
 }
 
