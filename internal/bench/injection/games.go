@@ -13,7 +13,7 @@ import (
 var Kinds = []ekyc.LivenessKind{ekyc.LivenessFlash, ekyc.LivenessAction, ekyc.LivenessDistance, ekyc.LivenessSilent}
 
 // Conditions names the circumstances of honest simulated users, all SYNTHETIC.
-var Conditions = []string{"good", "slow_line", "dropped_frames", "poor_light", "low_frame_rate", "jitter"}
+var Conditions = []string{"good", "slow_line", "dropped_frames", "poor_light", "low_frame_rate", "jitter", "bright_light"}
 
 // Attackers names who attacks a kind, all SYNTHETIC. "stale" and "reused" answer
 // rightly, too late and twice.
@@ -88,7 +88,8 @@ func (t *table) person(p *person, lit light, r *rand.Rand) subject {
 	case ekyc.LivenessAction:
 		return &actor{m: t.m, p: p, look: l, r: r, react: reaction(r), choose: func(c ekyc.Cue) ekyc.Action { return c.Action }}
 	case ekyc.LivenessDistance:
-		return newMover(t.m, t.way(r), l, reaction(r))
+		l.percent = 100 + 6*r.IntN(3)
+		return newMover(t.m, t.way(r), l, reaction(r), byEye(r))
 	}
 	return &loop{m: t.m, reel: p.calm, look: l}
 }
@@ -105,12 +106,12 @@ func (t *table) way(r *rand.Rand) *path {
 func (t *table) honest(condition string, r *rand.Rand, rec **recording) game {
 	l, lit := circumstances(condition, r)
 	p := t.anyone(r)
-	return game{link: l, subject: func() subject {
+	return game{link: l, plan: planFor(t.kind, p), subject: func() subject {
 		s := t.person(p, lit, r)
 		if rec == nil {
 			return s
 		}
-		c := &recorder{subject: s}
+		c := &recorder{subject: s, recording: recording{plan: planFor(t.kind, p)}}
 		*rec = &c.recording
 		return c
 	}}
@@ -119,10 +120,15 @@ func (t *table) honest(condition string, r *rand.Rand, rec **recording) game {
 // attack is a session of an attacker.
 func (t *table) attack(attacker string, r *rand.Rand) (game, error) {
 	l, lit := circumstances("good", r)
-	g := game{link: l}
 	p := t.anyone(r)
+	g := game{link: l, plan: planFor(t.kind, p)}
 	one := func(s func() subject) (game, error) { g.subject = s; return g, nil }
 	rec := func() *recording { return t.recordings[r.IntN(len(t.recordings))] }
+	if attacker == "replay" || attacker == "re_timed" || attacker == "reordered" {
+		// An attacker replays into a plan of the kind that was recorded.
+		one := rec()
+		g.plan, rec = one.plan, func() *recording { return one }
+	}
 	switch attacker {
 	case "still_image":
 		s := p.calm[r.IntN(len(p.calm))]
@@ -183,7 +189,7 @@ func (t *table) attack(attacker string, r *rand.Rand) (game, error) {
 		return one(func() subject {
 			return &actor{m: t.m, p: p, look: t.looking(p, lit, r), r: r, react: reaction(r), choose: func(c ekyc.Cue) ekyc.Action {
 				for {
-					if a := ekyc.Actions()[r.IntN(len(ekyc.Actions()))]; a != c.Action {
+					if a := p.can()[r.IntN(len(p.can()))]; a != c.Action {
 						return a
 					}
 				}
@@ -200,18 +206,18 @@ func (t *table) attack(attacker string, r *rand.Rand) (game, error) {
 		by := between(r, 1800*time.Millisecond, 3*time.Second)
 		return one(func() subject {
 			s := t.person(p, lit, r).(*mover)
-			s.react, s.stubborn = func() time.Duration { return by }, true
+			s.react = func() time.Duration { return by }
 			return s
 		})
 	case "wrong_way":
 		return one(func() subject {
 			s := t.person(p, lit, r).(*mover)
-			s.way, s.stubborn = func(c ekyc.Cue) int { return -asTold(c) }, true
+			s.size = func(c ekyc.Cue) float64 { return 1.15 / c.Scale } // as far the other way
 			return s
 		})
 	case "other_session": // what another challenge asked for, begun with the first cue
 		return one(func() subject {
-			c := ekyc.Draw(t.kind, ekyc.Plan{Liveness: t.kind}, source{r}, Start)
+			c := ekyc.Draw(t.kind, ekyc.Plan{Liveness: t.kind, Actions: p.can()}, source{r}, Start)
 			return &elsewhere{subject: t.person(p, lit, r), cues: c.Cues}
 		})
 	case "flat_picture_turned":
@@ -250,7 +256,7 @@ func again(ctx context.Context, b begun, p ekyc.Presented) (ekyc.Token, ekyc.Pre
 	if _, err := b.world.server.Service.Submit(ctx, b.session.Token, p); err != nil {
 		return "", p, err
 	}
-	s, err := b.world.open(ctx, p.Kind)
+	s, err := b.world.open(ctx, b.session.Plan.ID)
 	if err != nil {
 		return "", p, err
 	}

@@ -145,7 +145,7 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 	// Honest sessions come first: what they show is what replays are made of.
 	recordings := make([]*recording, res.Honest)
 	honest := deal(Conditions, res.Honest)
-	outs, err := virtualSessions(ctx, o, memo, k, honest, "honest", func(j job, r *rand.Rand) (game, error) {
+	outs, err := virtualSessions(ctx, o, memo, m, k, honest, "honest", func(j job, r *rand.Rand) (game, error) {
 		var rec **recording
 		if j.name == "good" && j.n/len(Conditions) < recorded {
 			rec = &recordings[j.n]
@@ -178,7 +178,7 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 	}
 
 	attacks := deal(Attackers(k), o.Sessions)
-	outs, err = virtualSessions(ctx, o, memo, k, attacks, "attack", func(j job, r *rand.Rand) (game, error) { return t.attack(j.name, r) })
+	outs, err = virtualSessions(ctx, o, memo, m, k, attacks, "attack", func(j job, r *rand.Rand) (game, error) { return t.attack(j.name, r) })
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 
 // virtualSessions plays jobs in as many worlds as there are CPUs. The outcomes are in
 // the order of the jobs and do not depend on the number of worlds.
-func virtualSessions(ctx context.Context, o Options, memo *Memo, k ekyc.LivenessKind, jobs []job, what string, make_ func(job, *rand.Rand) (game, error)) ([]outcome, error) {
+func virtualSessions(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.LivenessKind, jobs []job, what string, make_ func(job, *rand.Rand) (game, error)) ([]outcome, error) {
 	outs := make([]outcome, len(jobs))
 	var mu sync.Mutex
 	done := 0
@@ -213,7 +213,7 @@ func virtualSessions(ctx context.Context, o Options, memo *Memo, k ekyc.Liveness
 					return err
 				}
 				if w == nil {
-					if w, err = newWorld(ctx, memo, Kinds, o.Seed^uint64(n)<<32^uint64(len(what)), nil); err != nil {
+					if w, err = newWorld(ctx, memo, m, o.Seed^uint64(n)<<32^uint64(len(what)), nil); err != nil {
 						return err
 					}
 				}

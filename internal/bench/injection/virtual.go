@@ -229,8 +229,6 @@ func (v *virtual) look() error {
 		v.seen = max(v.seen, f.seq)
 		return nil
 	})
-	at := said + v.l.down + v.l.show
-	v.push(at, func() error { v.s.told(at, a.Hint); return nil })
 	return v.wind(said)
 }
 

@@ -27,7 +27,7 @@ const wiredAtOnce = 16
 // runWired plays o.Wired attacks and half as many honest sessions in real time, each a
 // page that talks to a listening server.
 func runWired(ctx context.Context, o Options, memo *Memo, t *table) (_ *Wired, err error) {
-	w, err := newWorld(ctx, memo, []ekyc.LivenessKind{t.kind}, o.Seed, o.Now)
+	w, err := newWorld(ctx, memo, t.m, o.Seed, o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +96,13 @@ func runWired(ctx context.Context, o Options, memo *Memo, t *table) (_ *Wired, e
 type said struct {
 	Type             string
 	Window, Interval int
-	Hint             string
 	Seen             int
 	N                int
 	For              int
 	Colour           ekyc.RGB
 	Action           ekyc.Action
 	Near             bool
+	Scale            float64
 	Why, Code        string
 	Session          json.RawMessage
 }
@@ -110,7 +110,7 @@ type said struct {
 // talk is one session of a page in real time. The link's times are waited for on the
 // page's side, so that the server sees what a slow line would bring.
 func (w *world) talk(ctx context.Context, at string, k ekyc.LivenessKind, g game, now func() time.Time, r *rand.Rand) (outcome, error) {
-	s, err := w.open(ctx, k)
+	s, err := w.open(ctx, g.plan)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -193,9 +193,8 @@ func (p *page) listen(ctx context.Context) (string, error) {
 			close(p.ready)
 		case "hint":
 			p.later(p.link.down, func(time.Duration) { p.seen = max(p.seen, m.Seen) })
-			p.later(p.link.down+p.link.show, func(at time.Duration) { p.subject.told(at, ekyc.Hint(m.Hint)) })
 		case "cue":
-			c := ekyc.Cue{N: m.N, For: time.Duration(m.For) * time.Millisecond, Colour: m.Colour, Action: m.Action, Near: m.Near}
+			c := ekyc.Cue{N: m.N, For: time.Duration(m.For) * time.Millisecond, Colour: m.Colour, Action: m.Action, Near: m.Near, Scale: m.Scale}
 			p.later(p.link.down+p.link.show, func(at time.Duration) { p.subject.shown(at, c) })
 		case "again":
 			p.later(p.link.down, func(time.Duration) { p.subject = p.fresh() })

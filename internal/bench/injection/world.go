@@ -41,11 +41,18 @@ const (
 	pause = 2 * time.Second
 )
 
-func planID(k ekyc.LivenessKind) ekyc.PlanID { return ekyc.PlanID("injection-" + string(k)) }
+// planFor is the plan of a kind for a person: action plans name what the person can do.
+func planFor(k ekyc.LivenessKind, p *person) ekyc.PlanID {
+	id := ekyc.PlanID("injection-" + string(k))
+	if k == ekyc.LivenessAction {
+		id += ekyc.PlanID("-" + p.name)
+	}
+	return id
+}
 
 // newWorld builds a server as serve does, over an empty folder. now is nil for a virtual
 // clock.
-func newWorld(ctx context.Context, e ekyc.Engine, kinds []ekyc.LivenessKind, seed uint64, now func() time.Time) (_ *world, err error) {
+func newWorld(ctx context.Context, e ekyc.Engine, m *Material, seed uint64, now func() time.Time) (_ *world, err error) {
 	w := &world{clock: &clock{now: Start}, chance: &swapped{r: chance(seed)}}
 	if w.dir, err = os.MkdirTemp("", "shiren-injection-*"); err != nil {
 		return nil, err
@@ -58,8 +65,16 @@ func newWorld(ctx context.Context, e ekyc.Engine, kinds []ekyc.LivenessKind, see
 	var text strings.Builder
 	fmt.Fprintf(&text, "listen = \"127.0.0.1:0\"\ndata = %q\n[limits]\ncaptures = 1000\n[[app]]\nid = %q\nkey = \"injectionBench\"\nsecret = \"injectionBenchSecret\"\n",
 		filepath.Join(w.dir, "data"), benchApp)
-	for _, k := range kinds {
-		fmt.Fprintf(&text, "[[plan]]\nid = %q\napp = %q\nliveness = %q\n", planID(k), benchApp, k)
+	for _, k := range Kinds {
+		for i, p := range m.persons {
+			if i > 0 && k != ekyc.LivenessAction {
+				break // the same for all
+			}
+			fmt.Fprintf(&text, "[[plan]]\nid = %q\napp = %q\nliveness = %q\n", planFor(k, p), benchApp, k)
+			if k == ekyc.LivenessAction {
+				fmt.Fprintf(&text, "actions = [\"%s\"]\n", strings.Join(p.names(), `", "`))
+			}
+		}
 	}
 	cfg, err := config.Parse("shiren.toml", []byte(text.String()), nil, nil)
 	if err != nil {
@@ -114,8 +129,8 @@ func (w *world) close() error {
 }
 
 // open makes a session whose capture subject has agreed.
-func (w *world) open(ctx context.Context, k ekyc.LivenessKind) (ekyc.Session, error) {
-	s, err := w.server.Service.Open(ctx, w.app, planID(k), ekyc.Redirect{})
+func (w *world) open(ctx context.Context, plan ekyc.PlanID) (ekyc.Session, error) {
+	s, err := w.server.Service.Open(ctx, w.app, plan, ekyc.Redirect{})
 	if err != nil {
 		return s, err
 	}
@@ -145,7 +160,7 @@ type begun struct {
 func (w *world) play(ctx context.Context, k ekyc.LivenessKind, g game, r *rand.Rand) (outcome, error) {
 	defer w.rest(ctx)
 	began := w.clock.Now()
-	s, err := w.open(ctx, k)
+	s, err := w.open(ctx, g.plan)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -193,6 +208,7 @@ const tries = 3
 
 // game is one session to play.
 type game struct {
+	plan    ekyc.PlanID
 	subject func() subject // made anew for each try
 	link    link
 	// tamper, when set, changes a presentation on its way to the core, or the token that
