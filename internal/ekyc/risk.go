@@ -500,8 +500,7 @@ func (s *Service) assess(ctx context.Context, ses *Session, ordinal int, p Prese
 		}
 	}
 	now := s.sighting(ses, p, frames, probe)
-	sc.seen = s.sightings.recall(now, s.Engine)
-	s.sightings.remember(now)
+	sc.seen = s.sightings.meet(now, s.Engine)
 	return weigh(ses.Plan, sc)
 }
 
@@ -688,23 +687,37 @@ func (s *Service) sighting(ses *Session, p Presented, frames []Frame, probe Temp
 	return x
 }
 
-// recall says what is remembered of a presentation.
-func (m *sightings) recall(x sighting, e Engine) (r known) {
+// meet says what is remembered of a presentation and remembers it, in one step: of two at
+// the same time one is the other's past.
+func (m *sightings) meet(x sighting, e Engine) known {
 	m.mu.Lock()
 	m.forget(x.at)
+	r := known{frames: m.reused(x)}
+	past := slices.Clone(m.list)
+	m.remember(x)
+	m.mu.Unlock()
+	x.among(past, e, &r)
+	return r
+}
+
+// reused counts the frames of a presentation that came before. The lock is held.
+func (m *sightings) reused(x sighting) (n int) {
 	for _, f := range x.frames {
 		if m.frames[f] > 0 {
-			r.frames++
+			n++
 		}
 	}
-	list := slices.Clone(m.list)
-	m.mu.Unlock()
+	return n
+}
+
+// among finds a presentation's face, device and address in the past.
+func (x sighting) among(past []sighting, e Engine, r *known) {
 	if x.identity == 0 {
-		return r
+		return
 	}
 	device, address, face := map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}
 	var faces []sighting
-	for _, y := range list {
+	for _, y := range past {
 		if y.app != x.app || y.identity == 0 {
 			continue
 		}
@@ -730,7 +743,6 @@ func (m *sightings) recall(x sighting, e Engine) (r known) {
 	if address[x.identity] = true; x.address != 0 {
 		r.address = len(address)
 	}
-	return r
 }
 
 // expire forgets what is too old, so that memory holds nothing longer than its time even
@@ -741,10 +753,8 @@ func (m *sightings) expire(now time.Time) {
 	m.forget(now)
 }
 
-// remember adds a presentation.
+// remember adds a presentation. The lock is held.
 func (m *sightings) remember(x sighting) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.frames == nil {
 		m.frames = map[uint64]int{}
 	}

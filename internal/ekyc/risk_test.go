@@ -12,6 +12,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -375,6 +377,14 @@ func (flat) Compare(a, b Template) (Comparison, error) {
 	return Comparison{Similarity: c, FMR: math.Pow(10, -8*c)}, nil
 }
 
+// recall is what a memory says of a presentation, without remembering it.
+func (m *sightings) recall(x sighting, e Engine) known {
+	m.expire(x.at)
+	r := known{frames: m.reused(x)}
+	x.among(m.list, e, &r)
+	return r
+}
+
 func TestMemoryKnowsFacesDevicesAndFrames(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1_700_000_000, 0)
@@ -504,6 +514,25 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	p.Frames = p.All[:2]
 	if r := s.assess(t.Context(), ses, 5, p, face, &Findings{}); !has(r, "failed_before") {
 		t.Errorf("the fifth attempt: got %+v, want its failures counted", r.Signals)
+	}
+}
+
+func TestOneOfManyAtOnceIsTheFirst(t *testing.T) {
+	t.Parallel()
+	s := &Service{Engine: flat{}, Sealer: plainDigest{}, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	p := Presented{Kind: LivenessSilent, All: filmed(t, 30, 4, wander), Client: Client{Agent: "Mozilla/5.0"}}
+	var first atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if s.assess(t.Context(), &Session{Plan: Plan{Spoofing: true}}, 1, p, Template{}, &Findings{}).Signals == nil {
+				first.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if first.Load() != 1 {
+		t.Errorf("%d of 8 presentations of the same frames at once were taken for new, want 1", first.Load())
 	}
 }
 
