@@ -118,11 +118,11 @@ type schedule struct {
 const pauseStep = 100 * time.Millisecond
 
 var schedules = map[LivenessKind]schedule{
-	LivenessAction:   {300 * time.Millisecond, 1500 * time.Millisecond, 15, 1500 * time.Millisecond},
-	LivenessDistance: {300 * time.Millisecond, 1800 * time.Millisecond, 15, 1700 * time.Millisecond},
+	LivenessAction:   {300 * time.Millisecond, 1300 * time.Millisecond, 14, 1500 * time.Millisecond},
+	LivenessDistance: {300 * time.Millisecond, 1700 * time.Millisecond, 17, 1700 * time.Millisecond},
 	// A recording begins with a second or two of the face as it is.
-	RecordedAction: {1500 * time.Millisecond, 1700 * time.Millisecond, 15, 1600 * time.Millisecond},
-	RecordedDigits: {1500 * time.Millisecond, 900 * time.Millisecond, 9, 700 * time.Millisecond},
+	RecordedAction: {1500 * time.Millisecond, 1600 * time.Millisecond, 15, 1600 * time.Millisecond},
+	RecordedDigits: {1500 * time.Millisecond, 1000 * time.Millisecond, 15, 700 * time.Millisecond},
 }
 
 // distanceScales are the sizes of a face that a distance challenge asks for: 1 is where
@@ -131,7 +131,7 @@ var schedules = map[LivenessKind]schedule{
 var distanceScales = [4]float64{0.78, 1, 1.28, 1.64}
 
 const (
-	distanceCues = 5
+	distanceCues = 6
 	digitCues    = 6
 )
 
@@ -139,9 +139,9 @@ const (
 // to choose from are asked more often.
 func actionCues(choice int) int {
 	if choice >= 5 {
-		return 4
+		return 5
 	}
-	return 5
+	return 6
 }
 
 // Draw makes a challenge of a kind at random from r, which must not fail: a machine

@@ -47,7 +47,7 @@ const (
 // lagSpread is how far apart the lags of a person's answers may lie, by level. Our
 // choice: reaction times differ by some .2 s, and frames come up to .2 s apart.
 var lagSpread = map[Level]time.Duration{
-	LevelLow: time.Second, LevelNormal: 800 * time.Millisecond, LevelHigh: 650 * time.Millisecond,
+	LevelLow: 800 * time.Millisecond, LevelNormal: 650 * time.Millisecond, LevelHigh: 500 * time.Millisecond,
 }
 
 func spreadAt(l Level) time.Duration {
@@ -522,7 +522,7 @@ const (
 
 // digitChance is the largest Chance that meets a digits challenge, by level. Our choice:
 // a mouth's movement tells little.
-var digitChance = map[Level]float64{LevelLow: 0.05, LevelNormal: 0.01, LevelHigh: 0.005}
+var digitChance = map[Level]float64{LevelLow: 0.1, LevelNormal: 0.05, LevelHigh: 0.02}
 
 // digits judges a digits challenge.
 func (c Challenge) digits(level Level, samples []Sample, r Response) Response {
@@ -619,4 +619,6 @@ func (c Challenge) digits(level Level, samples []Sample, r Response) Response {
 }
 
 // answered reports that every cue has been answered, whatever comes after.
-func (c Challenge) answered(samples []Sample) bool { return c.Judge(LevelHigh, samples).Code == OK }
+func (c Challenge) answered(level Level, samples []Sample) bool {
+	return c.Judge(level, samples).Code == OK
+}

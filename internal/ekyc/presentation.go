@@ -292,7 +292,7 @@ func (w *Presentation) met(passed time.Duration) bool {
 	if w.challenge.Kind != LivenessAction || passed < cues[len(cues)-1].After+soonest {
 		return false
 	}
-	return w.asked().answered(w.samples)
+	return w.asked().answered(w.plan.LivenessLevel, w.samples)
 }
 
 // guide is the hint while cues are due: what is asked for is not held against anyone.

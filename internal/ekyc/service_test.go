@@ -403,9 +403,13 @@ func TestPurgeFindsWhatACrashLeft(t *testing.T) {
 	ses := k.OpenPlan("1")
 	k.Consent(ses.Token)
 	// Evidence is stored, then the server dies before Finish: the store refuses it.
+	p, err := k.Present(ses.Token, k.Frames(testkit.Face{}, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
 	st := k.Store
 	k.Service.Store = &dyingStore{Store: st}
-	_, err := k.SubmitFrames(ses.Token, k.Frames(testkit.Face{}, 3))
+	_, err = k.Submit(k.Ctx, ses.Token, p)
 	wantCode(t, "a store that dies", err, ekyc.Internal)
 	k.Service.Store = st
 	if n := blobs(t, k); n != 1 {

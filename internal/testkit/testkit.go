@@ -14,6 +14,7 @@ package testkit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -79,6 +80,9 @@ type Face struct {
 	Fault     ekyc.Code // the engine refuses the picture with this code
 	Serial    int       // makes otherwise equal pictures differ
 	BoxOffset float64   // pixels to the right
+	Head      Head      `json:",omitzero"` // what the head does
+	Deaf      bool      `json:",omitzero"` // Walk: does not answer challenges, like a photograph or a film
+	Swap      string    `json:",omitzero"` // Walk: from the first cue on this Person is shown
 }
 
 var magic = []byte{0xff, 0xd8, 0xff, 0xe0}
@@ -186,6 +190,7 @@ func (e *Engine) Examine(_ context.Context, image []byte, want ekyc.Want) (ekyc.
 			Brightness: pick(f.Dark, 0.03, pick(f.Bright, 0.99, 0.5)), Contrast: 0.2, Inside: pick(f.Cut, 0.5, 1), Value: 0.8,
 		},
 	}
+	f.Head.show(&face)
 	if want&ekyc.WantLiveness != 0 {
 		face.Live = ekyc.Score(pick(f.Spoof, 0.01, 0.97))
 		if f.Live > 0 {
@@ -313,19 +318,27 @@ type Kit struct {
 	BlobDir   string
 }
 
-// Plans that every kit has, all with silent liveness at normal levels:
+// Plans that every kit has, at normal levels, with silent liveness unless they say another:
 //
 //	1  liveness only
 //	2  an uploaded image
 //	3  an authority, identity declared by the relying party
 //	4  an authority, identity entered by the capture subject
 //	5  an uploaded image; the token dies with a failed attempt; media kept
+//	6  liveness by flash, or actions in its place, or spoken digits; media kept
+//	7  liveness by actions, or recorded ones
+//	8  liveness by distance, or a recorded video
+//	9  liveness of an uploaded picture; the token dies with a failed attempt
 var plans = []ekyc.Plan{
 	{ID: "1", Comparison: ekyc.CompareNone, Identity: ekyc.IdentityNone},
 	{ID: "2", Comparison: ekyc.CompareUploaded, Identity: ekyc.IdentityNone},
 	{ID: "3", Comparison: ekyc.CompareAuthority, Identity: ekyc.IdentityDeclared},
 	{ID: "4", Comparison: ekyc.CompareAuthority, Identity: ekyc.IdentityEntered},
 	{ID: "5", Comparison: ekyc.CompareUploaded, Identity: ekyc.IdentityNone, EndsOnFailure: true, KeepMedia: true},
+	{ID: "6", Liveness: ekyc.LivenessFlash, Alternative: ekyc.LivenessAction, Fallback: ekyc.RecordedDigits, KeepMedia: true},
+	{ID: "7", Liveness: ekyc.LivenessAction, Fallback: ekyc.RecordedAction},
+	{ID: "8", Liveness: ekyc.LivenessDistance, Fallback: ekyc.RecordedVideo},
+	{ID: "9", Liveness: ekyc.RecordedPicture, EndsOnFailure: true},
 }
 
 // New builds a service for the length of a test.
@@ -362,7 +375,9 @@ func New(t testing.TB) *Kit {
 	}
 	for _, p := range plans {
 		p.App, p.Name = k.App.ID, "plan "+string(p.ID)
-		p.Liveness, p.LivenessLevel, p.QualityLevel, p.MatchAt = ekyc.LivenessSilent, ekyc.LevelNormal, ekyc.LevelNormal, 0.8
+		p.Comparison, p.Identity = cmp.Or(p.Comparison, ekyc.CompareNone), cmp.Or(p.Identity, ekyc.IdentityNone)
+		p.Liveness = cmp.Or(p.Liveness, ekyc.LivenessSilent)
+		p.LivenessLevel, p.QualityLevel, p.MatchAt = ekyc.LevelNormal, ekyc.LevelNormal, 0.8
 		p.Consent = ekyc.Consent{Version: "2026-01", Text: map[string]string{"zh-CN": "同意采集人脸。", "en": "I agree to my face being captured."}}
 		p.Created = Start
 		k.PutPlan(p)
@@ -464,22 +479,70 @@ func (k *Kit) Walk(t ekyc.Token, f Face) (ekyc.Attempt, error) {
 	if err != nil {
 		return ekyc.Attempt{}, err
 	}
-	w := ekyc.NewPresentation(s.Plan, c, k.Clock.Now())
-	for i := range 100 {
+	p, err := k.Perform(s.Plan, c, f)
+	if err != nil {
+		return ekyc.Attempt{}, err
+	}
+	return k.Submit(k.Ctx, t, p)
+}
+
+// Perform shows a face to a challenge, a frame every 100 ms, until the presentation is
+// complete: the capture room without a network. The face answers 400 ms after each cue.
+// An error has the code for which the presentation was broken off.
+func (k *Kit) Perform(plan ekyc.Plan, c ekyc.Challenge, f Face) (ekyc.Presented, error) {
+	k.T.Helper()
+	begun := k.Clock.Now()
+	w := ekyc.NewPresentation(plan, c, begun)
+	var start time.Time
+	var asked []ekyc.Cue
+	hear := func(cue *ekyc.Cue) {
+		if cue == nil {
+			return
+		}
+		x := *cue
+		x.After = k.Clock.Now().Sub(start)
+		asked = append(asked, x)
+		if f.Swap != "" {
+			f.Person = f.Swap
+		}
+	}
+	lag := func(int) time.Duration { return 400 * time.Millisecond }
+	for i := range 700 {
 		f.Serial = i
+		if len(asked) > 0 && !f.Deaf {
+			f.Head = Act(asked, lag, k.Clock.Now().Sub(start))
+		}
 		img := Photo(f)
 		x, err := k.Look(k.Ctx, img, w.Wants())
 		if err != nil {
-			return ekyc.Attempt{}, err
+			return ekyc.Presented{}, err
 		}
-		ad := w.Observe(ekyc.Frame{Image: img, At: k.Clock.Now()}, x)
-		if ad.TimedOut || ad.Abort != ekyc.OK {
-			break
+		now := k.Clock.Now()
+		ad := w.Observe(ekyc.Frame{Image: img, At: now, Seq: i + 1, Sent: now.Sub(begun) + time.Millisecond}, x)
+		if ad.Phase == ekyc.PhaseChallenge && start.IsZero() {
+			start = now
 		}
-		if ad.Done {
-			return k.Submit(k.Ctx, t, w.Result())
+		hear(ad.Cue)
+		switch {
+		case ad.Abort != ekyc.OK:
+			return ekyc.Presented{}, ekyc.Errorf(ad.Abort, "the scripted presentation was broken off")
+		case ad.Done:
+			return w.Result(), nil
+		case ad.TimedOut:
+			return ekyc.Presented{}, ekyc.Errorf(ekyc.TimedOut, "the scripted face never became good enough to submit")
 		}
-		k.Clock.Advance(200 * time.Millisecond)
+		// The next cue or the next frame, whichever comes first.
+		next := now.Add(100 * time.Millisecond)
+		for {
+			_, wait := w.Due(k.Clock.Now())
+			if wait == 0 || !k.Clock.Now().Add(wait).Before(next) {
+				break
+			}
+			k.Clock.Advance(wait)
+			cue, _ := w.Due(k.Clock.Now())
+			hear(cue)
+		}
+		k.Clock.Set(next)
 	}
-	return ekyc.Attempt{}, ekyc.Errorf(ekyc.TimedOut, "the scripted face never became good enough to submit")
+	return ekyc.Presented{}, ekyc.Errorf(ekyc.TimedOut, "the scripted face never became good enough to submit")
 }
