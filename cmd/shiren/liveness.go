@@ -141,39 +141,51 @@ type (
 )
 
 func (a *app) liveness(ctx context.Context, l liveness) error {
+	// What is kept is gone before anything is printed: a closed pipe ends the process.
+	x, err := a.explain(ctx, l)
+	if err != nil {
+		return err
+	}
+	if l.asJSON {
+		return printJSON(a.out, x)
+	}
+	return x.print(a.out)
+}
+
+// explain plays the clip to a server of its own and forgets it.
+func (a *app) explain(ctx context.Context, l liveness) (x explained, err error) {
 	kind := ekyc.LivenessKind(l.kind)
 	if !slices.Contains(livenessKinds, kind) {
-		return fmt.Errorf("no kind of liveness %q; the kinds are %v", l.kind, livenessKinds)
+		return x, fmt.Errorf("no kind of liveness %q; the kinds are %v", l.kind, livenessKinds)
 	}
 	if l.times < 1 || l.times > 100_000 {
-		return fmt.Errorf("--times is %d, want 1 to 100000", l.times)
+		return x, fmt.Errorf("--times is %d, want 1 to 100000", l.times)
 	}
 	cfg, err := a.load()
 	if err != nil {
-		return err
+		return x, err
 	}
 	plan, err := a.findPlan(ctx, cfg, l.plan)
 	if err != nil {
-		return err
+		return x, err
 	}
 	data, err := readClip(l.file)
 	if err != nil {
-		return err
+		return x, err
 	}
 	videos, err := server.OpenVideos()
 	if err != nil && kind != ekyc.RecordedPicture {
-		return err
+		return x, err
 	}
 	e, err := server.OpenEngine(cfg)
 	if err != nil {
-		return err
+		return x, err
 	}
 	defer e.Close()
 
-	// A server of its own, forgotten at the end.
 	temp, err := os.MkdirTemp("", "shiren-liveness-")
 	if err != nil {
-		return err
+		return x, err
 	}
 	defer os.RemoveAll(temp)
 	cfg.Models.Dir = cfg.ModelsDir()
@@ -190,7 +202,7 @@ func (a *app) liveness(ctx context.Context, l liveness) error {
 	engine := &memo{Engine: e, seen: map[[32]byte]ekyc.Examination{}}
 	d, err := server.Open(ctx, server.Options{Config: cfg, Now: clock.read, Rand: r, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return x, err
 	}
 	defer d.Close()
 	p := &player{
@@ -201,12 +213,12 @@ func (a *app) liveness(ctx context.Context, l liveness) error {
 		clock: clock, kind: kind, data: data,
 	}
 	if p.app, p.plan, err = livePlan(ctx, d, plan, kind); err != nil {
-		return err
+		return x, err
 	}
-	x := explained{File: l.file, Kind: kind, Plan: l.plan, Level: plan.LivenessLevel, Attempts: l.times}
+	x = explained{File: l.file, Kind: kind, Plan: l.plan, Level: plan.LivenessLevel, Attempts: l.times}
 	if kind != ekyc.RecordedPicture {
 		if p.clip, err = videos.Decode(ctx, data, livenessRate); err != nil {
-			return fmt.Errorf("%s: %w", l.file, err)
+			return x, fmt.Errorf("%s: %w", l.file, err)
 		}
 		x.Duration, x.Audio = p.clip.Duration.Milliseconds(), p.clip.Audio
 	} else {
@@ -218,7 +230,7 @@ func (a *app) liveness(ctx context.Context, l liveness) error {
 			shown = &explained{}
 		}
 		if err := p.play(ctx, shown); err != nil {
-			return fmt.Errorf("%s: %w", l.file, err)
+			return x, fmt.Errorf("%s: %w", l.file, err)
 		}
 		if shown.Passed {
 			x.Accepted++
@@ -230,10 +242,7 @@ func (a *app) liveness(ctx context.Context, l liveness) error {
 	if l.times > 1 && terminal(a.err) {
 		fmt.Fprintln(a.err)
 	}
-	if l.asJSON {
-		return printJSON(a.out, x)
-	}
-	return x.print(a.out)
+	return x, nil
 }
 
 // readClip reads a file, bounded; what exceeds the bound is refused by its size later.
