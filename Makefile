@@ -57,7 +57,7 @@ $(page): web/node_modules/.package-lock.json $(web_sources) | setup
 # npm writes this file last; it is as old as the installation.
 %/node_modules/.package-lock.json: %/package-lock.json | setup
 	@echo "installing the packages of $*"
-	@npm ci --silent --no-fund --no-audit --prefix $*
+	@npm ci --loglevel=error --no-fund --no-audit --prefix $*
 	@touch $@
 
 models: $(models_dir)/.fetched

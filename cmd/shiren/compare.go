@@ -79,12 +79,14 @@ type compared struct {
 	Score      ekyc.Score `json:"score"`
 	Similarity float64    `json:"similarity"`
 	FMR        float64    `json:"fmr"`
-	Threshold  ekyc.Score `json:"threshold"`
-	Match      bool       `json:"match"`
-	Plan       string     `json:"plan,omitempty"`
-	Model      string     `json:"model"`
-	A          side       `json:"a"`
-	B          side       `json:"b"`
+	// Extrapolated: FMR lies beyond what the calibration table was measured at.
+	Extrapolated bool       `json:"fmr_extrapolated"`
+	Threshold    ekyc.Score `json:"threshold"`
+	Match        bool       `json:"match"`
+	Plan         string     `json:"plan,omitempty"`
+	Model        string     `json:"model"`
+	A            side       `json:"a"`
+	B            side       `json:"b"`
 }
 
 func (a *app) compareCmd() *cobra.Command {
@@ -141,7 +143,7 @@ func (a *app) compare(ctx context.Context, files [2]string, planID, draw string,
 	if err != nil {
 		return err
 	}
-	c.Score, c.Similarity, c.FMR, c.Match = r.Score, r.Similarity, r.FMR, r.Score >= p.MatchAt
+	c.Score, c.Similarity, c.FMR, c.Extrapolated, c.Match = r.Score, r.Similarity, r.FMR, r.Extrapolated, r.Score >= p.MatchAt
 	if asJSON {
 		return printJSON(a.out, c)
 	}
@@ -212,8 +214,12 @@ func (c *compared) print(out io.Writer) error {
 	if c.Plan != "" {
 		at += " of plan " + c.Plan
 	}
-	fmt.Fprintf(out, "score    %.4f   (%.2f of 100; cosine %.4f)\nFMR      %.2g\nverdict  %s %s\n\n",
-		float64(c.Score), 100*float64(c.Score), c.Similarity, c.FMR, verdict, at)
+	beyond := ""
+	if c.Extrapolated {
+		beyond = "   (extrapolated: beyond the rates that the calibration table was measured at)"
+	}
+	fmt.Fprintf(out, "score    %.4f   (%.2f of 100; cosine %.4f)\nFMR      %.2g%s\nverdict  %s %s\n\n",
+		float64(c.Score), 100*float64(c.Score), c.Similarity, c.FMR, beyond, verdict, at)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name string, value func(s *side) string) {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", name, value(&c.A), value(&c.B))

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +15,19 @@ import (
 	"shiren/internal/server"
 	"shiren/internal/source/registry"
 )
+
+// private reads a flag's value from standard input when it is "-": what stands on a
+// command line can be seen by every user of the machine while the command runs.
+func private(cmd *cobra.Command, value string) (string, error) {
+	if value != "-" {
+		return value, nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 256)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read from standard input: %w", err)
+	}
+	return strings.TrimSpace(line), nil
+}
 
 func (a *app) registryCmd() *cobra.Command {
 	var name, number, kind, portrait string
@@ -22,6 +38,10 @@ func (a *app) registryCmd() *cobra.Command {
 			t, ok := types[kind]
 			if !ok {
 				return fmt.Errorf("there is no document type %q; want id-card or residence-permit", kind)
+			}
+			number, err := private(cmd, number)
+			if err != nil {
+				return err
 			}
 			claim, err := ekyc.ParseClaim(name, number, t)
 			if err != nil {
@@ -57,6 +77,10 @@ func (a *app) registryCmd() *cobra.Command {
 	get := &cobra.Command{
 		Use: "get", Short: "Show whether a person is there, masked", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			number, err := private(cmd, number)
+			if err != nil {
+				return err
+			}
 			n, err := cnid.ParseNumber(number)
 			if err != nil {
 				return err
@@ -82,6 +106,10 @@ func (a *app) registryCmd() *cobra.Command {
 	remove := &cobra.Command{
 		Use: "remove", Short: "Remove a person", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			number, err := private(cmd, number)
+			if err != nil {
+				return err
+			}
 			n, err := cnid.ParseNumber(number)
 			if err != nil {
 				return err
@@ -121,7 +149,7 @@ func (a *app) registryCmd() *cobra.Command {
 	for _, cmd := range []*cobra.Command{add, get, remove, stats} {
 		a.setData(cmd)
 		if cmd != stats {
-			cmd.Flags().StringVar(&number, "number", "", "the person's identity `number`")
+			cmd.Flags().StringVar(&number, "number", "", "the person's identity `number`; - reads it from standard input")
 			required(cmd, "number")
 		}
 	}

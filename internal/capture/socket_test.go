@@ -111,8 +111,13 @@ func TestHintsAreTheCores(t *testing.T) {
 		}
 		p := s.hello()
 		for _, c := range []struct{ frame, hint string }{
-			{"none", "no_face"}, {"two", "several_faces"}, {"small", "closer"}, {"near", "further"}, {"dark", "more_light"},
-			{"busy", HintBusy}, {"good", ""},
+			{"none", "no_face"},
+			{"two", "several_faces"},
+			{"small", "closer"},
+			{"near", "further"},
+			{"dark", "more_light"},
+			{"busy", HintBusy},
+			{"good", ""},
 		} {
 			p.frame(c.frame)
 			if m := p.read(); m.Type != "hint" || m.Hint == nil || *m.Hint != c.hint || m.Progress == nil {

@@ -76,7 +76,10 @@ const (
 type Comparison struct {
 	Similarity float64 // cosine, -1 to 1
 	FMR        float64 // false match rate at this similarity, from the calibration table
-	Score      Score
+	// Extrapolated tells that FMR lies beyond the rates that the table was measured at: it
+	// orders comparisons, and is no measured claim.
+	Extrapolated bool
+	Score        Score
 }
 
 // Engine turns pixels into findings. It decides nothing. Safe for concurrent use.

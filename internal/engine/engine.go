@@ -581,7 +581,10 @@ func (e *Engine) Compare(a, b ekyc.Template) (ekyc.Comparison, error) {
 	}
 	dot = max(-1, min(dot, 1))
 	fmr := rate(e.table, dot)
-	return ekyc.Comparison{Similarity: dot, FMR: fmr, Score: matchScore(fmr)}, nil
+	return ekyc.Comparison{
+		Similarity: dot, FMR: fmr, Score: matchScore(fmr),
+		Extrapolated: fmr > e.table[0].Rate || fmr < e.table[len(e.table)-1].Rate,
+	}, nil
 }
 
 // Draw writes a PNG of images side by side, each at the scale it was examined at,

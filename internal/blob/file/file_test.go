@@ -1,7 +1,6 @@
 package file_test
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,10 +38,7 @@ func TestModesAndLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := map[string]fs.FileMode{".": 0o700, "ab/" + ref: 0o600}
-	for i := range 256 {
-		want[fmt.Sprintf("%02x", i)] = 0o700
-	}
+	want := map[string]fs.FileMode{".": 0o700, "ab": 0o700, "ab/" + ref: 0o600}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -74,7 +70,9 @@ func TestPartialFilesOfACrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	shard := filepath.Join(dir, "ab")
-	open(t, dir)
+	if err := os.Mkdir(shard, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	old, young := filepath.Join(shard, ref+"-1.partial"), filepath.Join(shard, ref+"-2.partial")
 	for _, name := range []string{old, young, filepath.Join(shard, ref)} {
 		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
