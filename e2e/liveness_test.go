@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"shiren/internal/config"
+	"shiren/internal/ekyc"
 	"shiren/internal/engine/enginetest"
 )
 
@@ -278,8 +280,20 @@ func TestAPhotographBroughtCloserIsFlat(t *testing.T) {
 		t.Run(does, func(t *testing.T) {
 			b := browser(t, "")
 			newPuppet(t, does).install(t, b)
-			if passed, reason := h.capture(t, b, backend, "distance"); passed || reason != "challenge_unmet" {
+			tok := token(backend, "distance")
+			h.visit(t, b, tok, "")
+			agree(t, b)
+			if passed, reason := look(t, b); passed || reason != "challenge_unmet" {
 				t.Errorf("passed %v, reason %q, want challenge_unmet", passed, reason)
+			}
+			s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+			if err != nil || len(s.Attempts) == 0 || s.Attempts[0].Response == nil {
+				t.Fatalf("the session holds %+v, %v", s.Attempts, err)
+			}
+			r := s.Attempts[0].Response
+			t.Logf("%s: depth %.2f, %s", does, r.Depth, r.Why)
+			if met := func() bool { return !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met }) }(); met != (does == "scale") {
+				t.Errorf("every size was reached: %v; it must be for want of depth alone that a picture fails: %s", met, r.Why)
 			}
 		})
 	}
@@ -436,10 +450,11 @@ func TestCamerasCanBeChosen(t *testing.T) {
 	do(t, b, "see the choice", chromedp.WaitVisible(id("camera-picker")))
 	const in = `document.querySelector('video').srcObject.getVideoTracks()[0].label`
 	first := get(t, b, "read the camera", chromedp.Evaluate[string](in))
+	t.Logf("the cameras: %s", get(t, b, "read the choice", chromedp.Evaluate[string](`[...document.querySelectorAll('[data-testid="camera-picker"] option')].map((o) => o.value.slice(0, 8) + ' ' + o.label + ' ' + o.selected).join(', ') + '; open: ' + `+in)))
 	do(t, b, "choose the other", chromedp.Evaluate[chromedp.Void](`(() => {
 		const s = document.querySelector('[data-testid="camera-picker"]')
-		s.selectedIndex = 1 - s.selectedIndex
-		s.dispatchEvent(new Event('change'))
+		s.value = [...s.options].find((o) => o.value !== s.value).value
+		s.dispatchEvent(new Event('change', { bubbles: true }))
 	})()`), chromedp.Poll[chromedp.Void](`document.querySelector('video')?.srcObject && `+in+` !== `+fmt.Sprintf("%q", first)),
 		chromedp.Query(`[data-net="ready"]`, chromedp.NodeReady))
 }

@@ -2,14 +2,15 @@
 
 export type CameraFault = 'camera_denied' | 'camera_absent' | 'camera_busy' | 'camera_failed' | 'camera_lost'
 
-/** Opens a camera: the chosen one, or the front one. Rejects with what getUserMedia says. */
+/** Opens a camera: the chosen one, which must be there, or the front one. Rejects with what
+ * getUserMedia says. */
 export function openCamera(chosen = '', audio = false): Promise<MediaStream> {
   return navigator.mediaDevices.getUserMedia({
     audio,
     // 4:3 shows the most of what a phone's front camera sees; nothing here is required,
     // so that any camera will do.
     video: {
-      ...(chosen ? { deviceId: { ideal: chosen } } : { facingMode: 'user' }),
+      ...(chosen ? { deviceId: { exact: chosen } } : { facingMode: 'user' }),
       width: { ideal: 1280 },
       height: { ideal: 960 },
       frameRate: { ideal: 30 },
