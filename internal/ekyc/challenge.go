@@ -36,8 +36,8 @@ type Challenge struct {
 	Bits  float64 // log2 of how many challenges are equally likely
 	// Actions are those that the cues were drawn from: what else could have been asked.
 	Actions []Action
-	// Started is when the first cue's clock began. It is not stored: a Presentation or
-	// a recording has it.
+	// Started is when the first cue's clock began: zero as drawn; a Presentation or a
+	// recording says it.
 	Started time.Time
 }
 

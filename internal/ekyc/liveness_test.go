@@ -128,6 +128,19 @@ func TestChallengeIsUsedOnce(t *testing.T) {
 	wantCode(t, "a challenge whose time is over", err, ekyc.ChallengeStale)
 }
 
+func TestChallengesAreNotDrawnForEver(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	tok := begin(k, "7")
+	for i := range ekyc.MaxChallenges {
+		if _, err := k.Challenge(k.Ctx, tok, ekyc.LivenessAction); err != nil {
+			t.Fatalf("challenge %d: %v", i+1, err)
+		}
+	}
+	_, err := k.Challenge(k.Ctx, tok, ekyc.LivenessAction)
+	wantCode(t, "one challenge more", err, ekyc.TokenInvalid)
+}
+
 func TestAlternativeWithoutFlash(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t)

@@ -387,7 +387,7 @@ const (
 	distanceTolerance = 1.13 // half a step of distanceScales
 	distanceHold      = 1.17
 	distanceMove      = 700 * time.Millisecond // how long a move takes
-	distanceDepth     = 0.03                   // least loss of jaw width for growth, both as logarithms
+	distanceDepth     = 0.04                   // least loss of jaw width for growth, both as logarithms
 )
 
 // baseSize is the size of the face before the first cue: its eye distance in pixels.

@@ -24,6 +24,10 @@ const AttemptLease = time.Minute
 // MaxAttempts bounds the attempts of one session, against guessing. Our choice.
 const MaxAttempts = 20
 
+// MaxChallenges bounds the challenges drawn for one session: whoever waits for one that
+// suits a film gets that many tries. Our choice: MaxAttempts, each broken off once.
+const MaxChallenges = 2 * MaxAttempts
+
 // Token is the bearer value that a session is known by outside: 24 characters.
 // It masks itself when printed.
 type Token string
@@ -322,13 +326,22 @@ func (s *Session) Ready(now time.Time) error {
 }
 
 // Ask stores a drawn challenge in place of an earlier one and counts it if it asks for
-// something. Codes: those of Ready, NotSwitchedOn.
+// something. Codes: those of Ready, NotSwitchedOn, TokenInvalid after MaxChallenges.
 func (s *Session) Ask(now time.Time, c Challenge, logID string) error {
 	if err := s.Ready(now); err != nil {
 		return err
 	}
 	if !slices.Contains(s.Plan.Kinds(), c.Kind) {
 		return Errorf(NotSwitchedOn, "the plan does not use liveness %q", c.Kind)
+	}
+	drawn := 0
+	for _, x := range s.Calls {
+		if x.Interface == CallSession {
+			drawn++
+		}
+	}
+	if drawn >= MaxChallenges {
+		return Errorf(TokenInvalid, "the token had its %d challenges", MaxChallenges)
 	}
 	s.Challenge = &c
 	if len(c.Cues) > 0 {

@@ -81,6 +81,11 @@ func decodeSession(doc []byte) (ekyc.Session, error) {
 func toUTC(s *ekyc.Session) {
 	utc(&s.Opened)
 	utc(&s.Plan.Created)
+	if c := s.Challenge; c != nil {
+		utc(&c.Drawn)
+		utc(&c.Until)
+		utc(&c.Started)
+	}
 	if s.Agreement != nil {
 		utc(&s.Agreement.At)
 	}
