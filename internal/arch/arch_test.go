@@ -45,6 +45,8 @@ var rooms = []room{
 	{"internal/engine/ort", []string{"github.com/yalue/onnxruntime_go"}},
 	{"internal/engine/models", []string{"github.com/schollz/progressbar/v3", "golang.org/x/term"}},
 	{"internal/engine/enginetest", []string{"shiren/internal/engine/..."}},
+	{"internal/engine/video", []string{"shiren/internal/ekyc"}},
+	{"internal/bench/injection", append([]string{"github.com/coder/websocket/...", "golang.org/x/sync/..."}, everything...)},
 	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/...", "gonum.org/v1/plot/..."}},
 	{"internal/source/registry", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
 	{"internal/store", []string{
