@@ -9,10 +9,12 @@
 //     claimed identity and the reference image.
 //  2. Agree, Enter: the capture subject agrees to the authorisation text and, where
 //     the plan asks, types an identity.
-//  3. Look: frames from the camera are measured and answered with hints, until enough
-//     good ones have been seen.
-//  4. Submit: the good frames become one attempt: Begin, then engine and sources
-//     outside any transaction, then Finish, which decides and charges.
+//  3. Challenge: the server draws what it will ask for. Look: frames from the camera are
+//     measured; a Presentation answers with hints, hands out the cues when they are due,
+//     and says when it is complete.
+//  4. Submit: the presentation becomes one attempt: the challenge is used up and the
+//     attempt begun in one update, then engine and sources outside any transaction, then
+//     Finish, which decides and charges. Record is the same for an upload.
 //  5. Result, Evidence: the relying party reads what came of it, for three days.
 //  6. Purge: what is due is erased.
 //
