@@ -105,7 +105,7 @@ func shot(t *testing.T, ctx context.Context, name string) {
 		return
 	}
 	do(t, ctx, "blur the camera", chromedp.Evaluate[chromedp.Void](
-		`(() => { const s = new CSSStyleSheet(); s.insertRule('video{filter:blur(14px)}'); document.adoptedStyleSheets = [s]; })()`))
+		`(() => { const s = new CSSStyleSheet(); s.insertRule('video, img{filter:blur(14px)}'); document.adoptedStyleSheets = [s]; })()`))
 	png := get(t, ctx, "screenshot "+name, chromedp.CaptureScreenshot())
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		t.Fatal(err)
