@@ -158,7 +158,7 @@ const (
 	frameBurst = 30
 	frameRate  = 30 // a second
 
-	pageWindow   = 2   // frames not accounted for
+	pageWindow   = 6   // frames not accounted for
 	pageInterval = 100 // ms
 
 	// maxDraws bounds the challenges of one socket: who breaks as many presentations in a

@@ -1,6 +1,7 @@
 package ekyc
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -131,9 +132,41 @@ var schedules = map[LivenessKind]schedule{
 var distanceScales = [4]float64{0.78, 1, 1.28, 1.64}
 
 const (
-	distanceCues = 6
-	digitCues    = 6
+	distanceStart = 1 // in distanceScales: where the person was
+	distanceCues  = 6
+	digitCues     = 6
 )
+
+// distancePaths are the ways through distanceScales that a challenge may ask for: never
+// the same size twice in a row, the nearest at least once, and it and the farthest at
+// least three times together. Without the ends the change of perspective is too small to be told from the
+// landmarks' noise (measured: docs/liveness.md).
+var distancePaths = func() (paths [][]int) {
+	var walk func(path []int, last, nearest, farthest int)
+	walk = func(path []int, last, nearest, farthest int) {
+		if len(path) == distanceCues {
+			if nearest >= 1 && nearest+farthest >= 3 {
+				paths = append(paths, slices.Clone(path))
+			}
+			return
+		}
+		for to := range distanceScales {
+			if to == last {
+				continue
+			}
+			n, f := nearest, farthest
+			switch to {
+			case len(distanceScales) - 1:
+				n++
+			case 0:
+				f++
+			}
+			walk(append(path, to), to, n, f)
+		}
+	}
+	walk(nil, distanceStart, 0, 0)
+	return paths
+}()
 
 // actionCues is how many actions are asked for when so many are to choose from: fewer
 // to choose from are asked more often.
@@ -199,10 +232,9 @@ func Draw(kind LivenessKind, p Plan, r io.Reader, now time.Time) Challenge {
 			c.Cues = append(c.Cues, cue)
 		}
 	case LivenessDistance:
-		last = slices.Index(distanceScales[:], 1)
-		for n := 1; n <= distanceCues; n++ {
-			cue := next(n)
-			to := other(len(distanceScales), last)
+		last = distanceStart
+		for n, to := range distancePaths[roll(len(distancePaths))] {
+			cue := next(n + 1)
 			cue.Near, cue.Scale = to > last, distanceScales[to]
 			last = to
 			c.Cues = append(c.Cues, cue)
@@ -261,12 +293,13 @@ func (d dice) fill(b []byte) {
 	}
 }
 
-// roll returns 0 to n-1, each equally likely; n is 1 to 256.
+// roll returns 0 to n-1, each equally likely; n is 1 to 65536.
 func (d dice) roll(n int) int {
-	var b [1]byte
-	for limit := 256 - 256%n; ; {
-		if d.fill(b[:]); int(b[0]) < limit {
-			return int(b[0]) % n
+	var b [2]byte
+	for limit := 65536 - 65536%n; ; {
+		d.fill(b[:])
+		if v := int(binary.BigEndian.Uint16(b[:])); v < limit {
+			return v % n
 		}
 	}
 }

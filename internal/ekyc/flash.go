@@ -27,7 +27,7 @@ var flashChance = map[Level]float64{LevelLow: 2e-5, LevelNormal: 1e-5, LevelHigh
 // frame travels for some hundred milliseconds on a slow network. A best fit beyond
 // flashLag is an answer that came too late.
 const (
-	flashLag    = 1200 * time.Millisecond
+	flashLag    = 950 * time.Millisecond
 	flashLagMax = 2000 * time.Millisecond // to tell a late answer from none
 	flashLagMin = -400 * time.Millisecond // and one from before the question
 	flashStep   = 50 * time.Millisecond

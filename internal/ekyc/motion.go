@@ -27,7 +27,7 @@ const (
 	pitchDepth = 0.045
 	// mouthOpen is the inner lips' gap over the mouth's width (ENGINE: closed up to .2,
 	// open .5 to .65, begins at .35), mouthChange its least change.
-	mouthOpen, mouthChange = 0.35, 0.2
+	mouthOpen, mouthChange = 0.2, 0.15
 	// Blink: the eyes' aspect ratio falls by blinkFall, and the eye network agrees, unless
 	// it took the open eyes for closed ones (glasses, narrow eyes); then the ratio must
 	// fall by blinkAlone.
@@ -47,7 +47,7 @@ const (
 // lagSpread is how far apart the lags of a person's answers may lie, by level. Our
 // choice: reaction times differ by some .2 s, and frames come up to .2 s apart.
 var lagSpread = map[Level]time.Duration{
-	LevelLow: 800 * time.Millisecond, LevelNormal: 650 * time.Millisecond, LevelHigh: 500 * time.Millisecond,
+	LevelLow: 850 * time.Millisecond, LevelNormal: 700 * time.Millisecond, LevelHigh: 550 * time.Millisecond,
 }
 
 func spreadAt(l Level) time.Duration {
@@ -483,7 +483,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 	if r.Depth = -slope(sizes, jaws) / distanceDepth; r.Depth < 1 {
 		return r.unmet("perspective changed by %.2f of what a head shows", r.Depth)
 	}
-	order := math.Pow(float64(len(distanceScales)-1), float64(len(c.Cues)))
+	order := float64(len(distancePaths))
 	r.Chance = timing(c.Kind, crossings, soonest, c.Cues[0].For+moveLag, spreadAt(level)) / order
 	return r
 }

@@ -21,7 +21,7 @@ func Attackers(k ekyc.LivenessKind) []string {
 	common := []string{"still_image", "looped_video", "replay", "re_timed", "reordered", "two_faces"}
 	switch k {
 	case ekyc.LivenessFlash:
-		return append(common, "stale", "reused", "wrong_colours", "colours_late", "whole_picture_tinted")
+		return append(common, "stale", "reused", "wrong_colours", "colours_late")
 	case ekyc.LivenessAction:
 		return append(common, "stale", "reused", "wrong_actions", "actions_late", "other_session", "flat_picture_turned")
 	case ekyc.LivenessDistance:
@@ -182,9 +182,6 @@ func (t *table) attack(attacker string, r *rand.Rand) (game, error) {
 		return one(func() subject {
 			return &colours{m: t.m, p: p, look: t.looking(p, lit, r), choose: asAsked, late: by}
 		})
-	case "whole_picture_tinted":
-		lit.back = 1
-		return one(func() subject { return &colours{m: t.m, p: p, look: t.looking(p, lit, r), choose: asAsked} })
 	case "wrong_actions":
 		return one(func() subject {
 			return &actor{m: t.m, p: p, look: t.looking(p, lit, r), r: r, react: reaction(r), choose: func(c ekyc.Cue) ekyc.Action {

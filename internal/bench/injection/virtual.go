@@ -106,7 +106,7 @@ var errTimedOut = errors.New("the presentation timed out")
 // What the page is told by the server's first message: it sends at most window pictures
 // that are not accounted for, one in each interval.
 const (
-	window    = 2
+	window    = 6
 	sendEvery = 100 * time.Millisecond
 )
 
