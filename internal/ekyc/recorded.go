@@ -151,9 +151,9 @@ func (s *Service) video(ctx context.Context, plan Plan, p Presented, recording [
 // different photographs), and a swapped face passes one comparison in a hundred.
 const (
 	sameFaceScore    Score = 0.4
-	continuityFrames       = 6
+	continuityFrames int   = 6
 	// A face turned further than this is not compared, degrees.
-	continuityYaw, continuityPitch = 20, 18
+	continuityYaw, continuityPitch float64 = 20, 18
 )
 
 // changed reports that frames spread over a presentation do not show the face of its best
@@ -210,7 +210,7 @@ func frontal(p Presented) []Frame {
 		if !seen || v > 1 {
 			continue
 		}
-		k := int(int64(f.At.Sub(first)) * continuityFrames / int64(span))
+		k := int(int64(f.At.Sub(first)) * int64(continuityFrames) / int64(span))
 		if b := best[k]; b == nil || v < turn[b.At] {
 			best[k] = f
 		}

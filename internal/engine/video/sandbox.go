@@ -101,8 +101,12 @@ func (s *sandbox) try(timeout time.Duration) error {
 		s.passthrough = []string{"-vsync", "passthrough"} // before 5.1 it had no other name
 	}
 	for _, need := range []struct{ option, what string }{
-		{"-decoders", " vp8 "}, {"-decoders", " vp9 "}, {"-decoders", " h264 "}, {"-decoders", " hevc "},
-		{"-encoders", " libx264 "}, {"-muxers", " mpjpeg "},
+		{"-decoders", " vp8 "},
+		{"-decoders", " vp9 "},
+		{"-decoders", " h264 "},
+		{"-decoders", " hevc "},
+		{"-encoders", " libx264 "},
+		{"-muxers", " mpjpeg "},
 	} {
 		list, err := run(s.ffmpeg, "-hide_banner", need.option)
 		if err != nil {
