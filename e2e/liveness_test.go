@@ -116,6 +116,7 @@ func liveness(kind string, change ...func(*config.Plan)) func(*config.Plan) {
 // TestFlashIsAnsweredByTheScreensLight walks the flash kind with cameras that see the
 // screen's light on the face, and with ones that do not.
 func TestFlashIsAnsweredByTheScreensLight(t *testing.T) {
+	t.Parallel()
 	h := open(t, liveness("flash"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
 	clip := camera(t, hisClip, 10, 6)
@@ -258,6 +259,7 @@ func (h *house) capture(t *testing.T, ctx context.Context, backend *party, plan 
 // TestActionsAreDoneByWhoIsAsked walks the action kind with a man who does what he is
 // asked for, one who does something else, and a film of him that asks nobody.
 func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
+	t.Parallel()
 	h := open(t, liveness("action", func(p *config.Plan) { p.Actions = []string{"left", "right", "up", "down"} }))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
 	for does, want := range map[string]string{"asked": "", "other": "challenge_unmet", "nothing": "challenge_unmet"} {
@@ -274,26 +276,35 @@ func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
 // TestAPhotographBroughtCloserIsFlat walks the distance kind with a picture that grows and
 // shrinks just as it is asked to, but shows no depth, and with one that does not.
 func TestAPhotographBroughtCloserIsFlat(t *testing.T) {
+	t.Parallel()
 	h := open(t, liveness("distance"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
 	for _, does := range []string{"scale", "nothing"} {
 		t.Run(does, func(t *testing.T) {
 			b := browser(t, "")
 			newPuppet(t, does).install(t, b)
-			tok := token(backend, "distance")
-			h.visit(t, b, tok, "")
-			agree(t, b)
-			if passed, reason := look(t, b); passed || reason != "challenge_unmet" {
-				t.Errorf("passed %v, reason %q, want challenge_unmet", passed, reason)
-			}
-			s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
-			if err != nil || len(s.Attempts) == 0 || s.Attempts[0].Response == nil {
-				t.Fatalf("the session holds %+v, %v", s.Attempts, err)
-			}
-			r := s.Attempts[0].Response
-			t.Logf("%s: depth %.2f, %s", does, r.Depth, r.Why)
-			if met := func() bool { return !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met }) }(); met != (does == "scale") {
-				t.Errorf("every size was reached: %v; it must be for want of depth alone that a picture fails: %s", met, r.Why)
+			// Every picture is refused. A machine that stutters may miss a size too; that it
+			// is for want of depth alone must show within three tries.
+			for try := 1; ; try++ {
+				tok := token(backend, "distance")
+				h.visit(t, b, tok, "")
+				agree(t, b)
+				if passed, reason := look(t, b); passed || reason != "challenge_unmet" {
+					t.Errorf("passed %v, reason %q, want challenge_unmet", passed, reason)
+				}
+				s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+				if err != nil || len(s.Attempts) == 0 || s.Attempts[0].Response == nil {
+					t.Fatalf("the session holds %+v, %v", s.Attempts, err)
+				}
+				r := s.Attempts[0].Response
+				t.Logf("%s: depth %.2f, %s", does, r.Depth, r.Why)
+				met := len(r.Cues) > 0 && !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met })
+				if met == (does == "scale") {
+					return
+				}
+				if try == 3 {
+					t.Fatalf("every size was reached: %v; it must be for want of depth alone that a picture fails: %s", met, r.Why)
+				}
 			}
 		})
 	}
@@ -309,6 +320,7 @@ func film(t *testing.T, name string, args ...string) string {
 
 // TestRecordingsAreJudged records and uploads, in the page and from files.
 func TestRecordingsAreJudged(t *testing.T) {
+	t.Parallel()
 	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
 	record := func(t *testing.T, b context.Context, plan string) (bool, string) {
@@ -535,6 +547,7 @@ func views(t *testing.T, ctx context.Context, name string) {
 
 // TestEveryScreenIsAccessible holds each screen of the liveness kinds to WCAG 2.2 AA.
 func TestEveryScreenIsAccessible(t *testing.T) {
+	t.Parallel()
 	h := open(t,
 		liveness("flash", func(p *config.Plan) { p.Alternative, p.Fallback = "action", "picture" }),
 		liveness("action"), liveness("distance"), liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
