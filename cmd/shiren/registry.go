@@ -29,6 +29,20 @@ func private(cmd *cobra.Command, value string) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
+// person reads the number that a command is about and opens the data. The caller closes it.
+func (a *app) person(cmd *cobra.Command, number string) (cnid.Number, *server.Data, error) {
+	number, err := private(cmd, number)
+	if err != nil {
+		return "", nil, err
+	}
+	n, err := cnid.ParseNumber(number)
+	if err != nil {
+		return "", nil, err
+	}
+	d, err := a.open(cmd.Context())
+	return n, d, err
+}
+
 func (a *app) registryCmd() *cobra.Command {
 	var name, number, kind, portrait string
 	add := &cobra.Command{
@@ -77,15 +91,7 @@ func (a *app) registryCmd() *cobra.Command {
 	get := &cobra.Command{
 		Use: "get", Short: "Show whether a person is there, masked", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			number, err := private(cmd, number)
-			if err != nil {
-				return err
-			}
-			n, err := cnid.ParseNumber(number)
-			if err != nil {
-				return err
-			}
-			d, err := a.open(cmd.Context())
+			n, d, err := a.person(cmd, number)
 			if err != nil {
 				return err
 			}
@@ -106,15 +112,7 @@ func (a *app) registryCmd() *cobra.Command {
 	remove := &cobra.Command{
 		Use: "remove", Short: "Remove a person", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			number, err := private(cmd, number)
-			if err != nil {
-				return err
-			}
-			n, err := cnid.ParseNumber(number)
-			if err != nil {
-				return err
-			}
-			d, err := a.open(cmd.Context())
+			n, d, err := a.person(cmd, number)
 			if err != nil {
 				return err
 			}
