@@ -103,7 +103,7 @@ func TestFlashHonest(t *testing.T) {
 	src := seeded(1)
 	rng := rand.New(src)
 	for name, m := range conditions {
-		const n = 40
+		n := Few(40)
 		passed := map[Level]int{}
 		var lag time.Duration
 		for range n {
@@ -117,12 +117,12 @@ func TestFlashHonest(t *testing.T) {
 				lag += r.Lag / 3
 			}
 		}
-		t.Logf("%s: passed %v of %d, mean lag %v for %v", name, passed, n, lag/n, m.lag)
+		t.Logf("%s: passed %v of %d, mean lag %v for %v", name, passed, n, lag/time.Duration(n), m.lag)
 		if passed[LevelNormal] < n*95/100 {
 			t.Errorf("%s: %d of %d honest sessions passed, want 95 %%", name, passed[LevelNormal], n)
 		}
-		if abs(lag/n-m.lag) > 100*time.Millisecond {
-			t.Errorf("%s: estimated a lag of %v, want %v", name, lag/n, m.lag)
+		if abs(lag/time.Duration(n)-m.lag) > 100*time.Millisecond {
+			t.Errorf("%s: estimated a lag of %v, want %v", name, lag/time.Duration(n), m.lag)
 		}
 	}
 }
@@ -134,8 +134,9 @@ func TestFlashBlind(t *testing.T) {
 	src := seeded(2)
 	rng := rand.New(src)
 	m := conditions["good"]
+	n := Few(*sessions)
 	passed, low := 0, 0
-	for range *sessions / 10 {
+	for range n / 10 {
 		other := drawn(LivenessFlash, src)
 		film := m.colours(rng, other, other.shows)
 		for range 10 {
@@ -149,13 +150,13 @@ func TestFlashBlind(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d passed; chance below .01: %d", passed, *sessions, low)
-	if passed > (*sessions+9999)/10000 {
-		t.Errorf("%d of %d blind attackers passed at the low level", passed, *sessions)
+	t.Logf("%d of %d passed; chance below .01: %d", passed, n, low)
+	if passed > (n+9999)/10000 {
+		t.Errorf("%d of %d blind attackers passed at the low level", passed, n)
 	}
 	// Chance is an upper bound of the probability that it names.
-	if most := *sessions/100 + 3*int(math.Sqrt(float64(*sessions)/100)); low > most {
-		t.Errorf("%d of %d blind attackers had a chance below .01, want at most %d", low, *sessions, most)
+	if most := n/100 + 3*int(math.Sqrt(float64(n)/100)); low > most {
+		t.Errorf("%d of %d blind attackers had a chance below .01, want at most %d", low, n, most)
 	}
 }
 

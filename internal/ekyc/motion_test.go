@@ -72,7 +72,7 @@ func TestMovementsHonest(t *testing.T) {
 				continue // a recording knows no network
 			}
 			src, rng := source(byte(k))
-			const n = 50
+			n := ekyc.Few(50)
 			passed, why := 0, map[string]int{}
 			for range n {
 				c := drawn(kind, src)
@@ -95,7 +95,7 @@ func TestMovementsHonest(t *testing.T) {
 	}
 }
 
-// sessions is how many blind attackers of each kind are played. -sessions 100000 takes
+// sessions is how many blind attackers of each kind are played. -movers 100000 takes
 // minutes.
 var sessions = flag.Int("movers", 1000, "blind attackers of each kind of movement")
 
@@ -103,10 +103,11 @@ var sessions = flag.Int("movers", 1000, "blind attackers of each kind of movemen
 func TestMovementsBlind(t *testing.T) {
 	t.Parallel()
 	p := people["good"]
+	n := ekyc.Few(*sessions)
 	for k, kind := range []ekyc.LivenessKind{ekyc.LivenessAction, ekyc.LivenessDistance, ekyc.RecordedAction, ekyc.RecordedDigits} {
 		src, rng := source(byte(10 + k))
 		passed := 0
-		for range *sessions / 10 {
+		for range n / 10 {
 			film := p.answer(rng, drawn(kind, src))
 			for range 10 { // one film against ten challenges
 				c := drawn(kind, src)
@@ -115,13 +116,13 @@ func TestMovementsBlind(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%s: %d of %d passed", kind, passed, *sessions)
-		limit := (*sessions + 9999) / 10000
+		t.Logf("%s: %d of %d passed", kind, passed, n)
+		limit := (n + 9999) / 10000
 		if kind == ekyc.RecordedDigits { // its limit is 5 %
-			limit = *sessions / 12
+			limit = n / 12
 		}
 		if passed > limit {
-			t.Errorf("%s: %d of %d blind attackers passed, want at most %d", kind, passed, *sessions, limit)
+			t.Errorf("%s: %d of %d blind attackers passed, want at most %d", kind, passed, n, limit)
 		}
 	}
 }
@@ -134,7 +135,7 @@ func TestMovementsChance(t *testing.T) {
 		for l, most := range map[ekyc.Level]float64{ekyc.LevelLow: 1e-4, ekyc.LevelNormal: 5e-5, ekyc.LevelHigh: 2.5e-5} {
 			src, rng := source(byte(40 + k))
 			sum, n := 0.0, 0
-			for range 100 {
+			for range ekyc.Few(100) {
 				c := drawn(kind, src)
 				if r := c.Judge(l, people["good"].answer(rng, c)); r.Code == ekyc.OK {
 					sum += r.Chance
@@ -142,8 +143,8 @@ func TestMovementsChance(t *testing.T) {
 				}
 			}
 			t.Logf("%s, %s: mean chance %.2g of %d met", kind, l, sum/float64(n), n)
-			if n < 90 || sum/float64(n) > most {
-				t.Errorf("%s, %s: mean chance %.2g of %d met, want at most %.2g of 90", kind, l, sum/float64(n), n, most)
+			if n < ekyc.Few(100)*9/10 || sum/float64(n) > most {
+				t.Errorf("%s, %s: mean chance %.2g of %d met, want at most %.2g of %d", kind, l, sum/float64(n), n, most, ekyc.Few(100)*9/10)
 			}
 		}
 	}
@@ -205,7 +206,7 @@ func TestMovementsAttacked(t *testing.T) {
 		for k, kind := range []ekyc.LivenessKind{ekyc.LivenessAction, ekyc.LivenessDistance} {
 			src, rng := source(byte(20 + k))
 			passed, played := 0, 0
-			for range 50 {
+			for range ekyc.Few(50) {
 				c := drawn(kind, src)
 				if palindrome(c) && name == "a film of the answer in another order" {
 					continue

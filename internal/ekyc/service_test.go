@@ -309,6 +309,10 @@ func TestEngineFailureEndsTheAttempt(t *testing.T) {
 	}
 }
 
+// TestManySubmittersOneAttempt opens one link in sixteen windows, all of which present
+// and submit at once. One attempt is made. The others are told that it is under way, that
+// the token is spent, or that another window drew a challenge after theirs, whichever
+// came first; none of these costs anything.
 func TestManySubmittersOneAttempt(t *testing.T) {
 	t.Parallel()
 	k := testkit.New(t)
@@ -323,10 +327,10 @@ func TestManySubmittersOneAttempt(t *testing.T) {
 			a, err := k.SubmitFrames(tok, frames)
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
+			switch code := ekyc.CodeOf(err); {
 			case err == nil && a.Outcome == ekyc.Match:
 				passed++
-			case ekyc.CodeOf(err) == ekyc.Undecided || ekyc.CodeOf(err) == ekyc.TokenInvalid:
+			case code == ekyc.Undecided, code == ekyc.TokenInvalid, code == ekyc.ChallengeStale:
 				refused++
 			default:
 				t.Errorf("got %+v, %v", a, err)
@@ -337,8 +341,38 @@ func TestManySubmittersOneAttempt(t *testing.T) {
 	if passed != 1 || refused != 15 {
 		t.Errorf("got %d passes and %d refusals, want 1 and 15", passed, refused)
 	}
+	s, err := k.Attend(k.Ctx, tok)
+	if err != nil || len(s.Attempts) != 1 {
+		t.Errorf("the session holds %d attempts, %v; want one: a refusal is none", len(s.Attempts), err)
+	}
 	if n, _ := k.Store.Charged(k.Ctx, k.App.ID, ekyc.ChargeLive); n != 1 {
 		t.Errorf("charged %d times, want once", n)
+	}
+}
+
+// TestALaterChallengeVoidsAnEarlierOne is one of those stories step by step: a second
+// window draws while the first still films. The first is refused and nothing is recorded
+// or charged; the second goes on.
+func TestALaterChallengeVoidsAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	tok := k.OpenPlan("1").Token
+	k.Consent(tok)
+	var windows [2]ekyc.Presented
+	for i := range windows {
+		var err error
+		if windows[i], err = k.Present(tok, k.Frames(testkit.Face{}, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := k.Submit(k.Ctx, tok, windows[0])
+	wantCode(t, "the first window", err, ekyc.ChallengeStale)
+	s, err := k.Attend(k.Ctx, tok)
+	if n, _ := k.Store.Charged(k.Ctx, k.App.ID, ekyc.ChargeLive); err != nil || n != 0 || len(s.Attempts) != 0 {
+		t.Errorf("after the refusal: %d attempts, charged %d times, %v; want neither", len(s.Attempts), n, err)
+	}
+	if a, err := k.Submit(k.Ctx, tok, windows[1]); err != nil || a.Outcome != ekyc.Match {
+		t.Errorf("the second window: got %+v, %v, want a match", a, err)
 	}
 }
 

@@ -1,0 +1,12 @@
+package ekyc
+
+import "testing"
+
+// Few is how many sessions a simulation plays: n, and a fifth of them with -short, which
+// is how simulations run under the race detector. What is claimed of rates is held by n.
+func Few(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
