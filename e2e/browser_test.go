@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,56 +20,154 @@ import (
 	"shiren/internal/engine/enginetest"
 )
 
+// shared is what all tests use together and TestMain throws away: made files by what is
+// in them, and browsers by the camera before them.
+var shared struct {
+	dir  string
+	ctx  context.Context
+	mu   sync.Mutex
+	made map[string]func() (string, error)
+	open map[string]context.Context
+	stop []context.CancelFunc
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "shiren-e2e-*")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared.dir, shared.made, shared.open = dir, map[string]func() (string, error){}, map[string]context.Context{}
+	ctx, cancel := context.WithCancel(context.Background())
+	shared.ctx = ctx
+	defer func() {
+		cancel()
+		for _, stop := range shared.stop {
+			stop() // waits until the browser has ended
+		}
+	}()
+	return m.Run()
+}
+
+// made has ffmpeg write a file under a name, once for all tests; a name with a % is a
+// folder of pictures. It returns the file, or the folder.
+func made(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	key := name + "\x00" + strings.Join(args, "\x00")
+	shared.mu.Lock()
+	f := shared.made[key]
+	if f == nil {
+		f = sync.OnceValues(func() (string, error) {
+			dir, err := os.MkdirTemp(shared.dir, "")
+			if err != nil {
+				return "", err
+			}
+			out := filepath.Join(dir, name)
+			cmd := exec.CommandContext(shared.ctx, "ffmpeg", slices.Concat([]string{"-v", "error", "-nostdin", "-y"}, args, []string{out})...)
+			if b, err := cmd.CombinedOutput(); err != nil {
+				return "", fmt.Errorf("ffmpeg: %w\n%s", err, b)
+			}
+			if strings.Contains(name, "%") {
+				return dir, nil
+			}
+			return out, nil
+		})
+		shared.made[key] = f
+	}
+	shared.mu.Unlock()
+	file, err := f()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// rate is how many pictures a second a fake camera gives: enough for the page, which
+// sends ten, and half of what a machine that also plays the phone has to draw.
+const rate = 15
+
 // camera makes a fake camera of a clip: what Chromium plays in place of one, over and over.
 func camera(t *testing.T, clip string, from, seconds int) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "camera.mjpeg")
-	ffmpeg(t, "-ss", fmt.Sprint(from), "-t", fmt.Sprint(seconds), "-i", filepath.Join(enginetest.Dir(t), "test", clip),
-		"-vf", "scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=30", "-q:v", "3", "-f", "mjpeg", out)
-	return out
+	return made(t, "camera.y4m", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(seconds), "-i", filepath.Join(enginetest.Dir(t), "test", clip),
+		"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", rate), "-pix_fmt", "yuv420p")
 }
 
 // empty makes a fake camera that sees a grey wall.
 func empty(t *testing.T) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "empty.mjpeg")
-	ffmpeg(t, "-f", "lavfi", "-i", "color=c=gray:s=640x480:r=30:d=2", "-q:v", "3", "-f", "mjpeg", out)
-	return out
+	return made(t, "empty.y4m", "-f", "lavfi", "-i", fmt.Sprintf("color=c=gray:s=640x480:r=%d:d=2", rate), "-pix_fmt", "yuv420p")
 }
 
-func ffmpeg(t *testing.T, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", append([]string{"-v", "error", "-nostdin", "-y"}, args...)...)
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("ffmpeg: %v\n%s", err, b)
-	}
-}
+// stepTimeout bounds one step of a walk, so that a walk that is stuck ends. It is no
+// claim of speed: a capture may take a minute to settle on a machine that has other work.
+const stepTimeout = 3 * time.Minute
 
-// stepTimeout bounds one step of a walk: browsers under the race detector on two cores are slow.
-const stepTimeout = 60 * time.Second
-
-// browser starts Chromium at phone size with a camera file ("" for none at all).
+// browser opens a window of its own at phone size before a camera file ("" for none at
+// all). Windows share a browser, not what it remembers. More options get one to themselves.
 func browser(t *testing.T, camera string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
+	var parent context.Context
+	if len(more) > 0 {
+		ctx, stop := chromium(t.Context(), camera, filepath.Join(t.TempDir(), "profile"), more...)
+		t.Cleanup(stop)
+		parent = ctx
+	} else {
+		shared.mu.Lock()
+		if parent = shared.open[camera]; parent == nil || parent.Err() != nil {
+			var stop context.CancelFunc
+			parent, stop = chromium(shared.ctx, camera, filepath.Join(shared.dir, fmt.Sprintf("profile%d", len(shared.stop))))
+			shared.stop, shared.open[camera] = append(shared.stop, stop), parent
+			// The first window is the browser's life; it stays empty.
+			if err := chromedp.Do(parent, phone); err != nil {
+				shared.mu.Unlock()
+				t.Fatalf("start chromium (package chromium): %v", err)
+			}
+		}
+		shared.mu.Unlock()
+		ctx, stop := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
+		t.Cleanup(stop)
+		parent = ctx
+	}
+	// The first step begins the window's life, so that it has no time-out.
+	if err := chromedp.Do(parent, phone); err != nil {
+		t.Fatalf("open a window of chromium (package chromium): %v", err)
+	}
+	return parent
+}
+
+// phone is the shape of the screen. Its pixels count only where they are looked at: four
+// times as many are four times the work.
+var phone = func() step {
+	scale := 1.0
+	if os.Getenv("SHIREN_SCREENSHOTS") != "" {
+		scale = 2
+	}
+	return chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(scale), chromedp.EmulateMobile, chromedp.EmulateTouch)
+}()
+
+// chromium is a browser that starts with its first step.
+func chromium(ctx context.Context, camera, profile string, more ...chromedp.ExecAllocatorOption) (context.Context, context.CancelFunc) {
 	opts := append([]chromedp.ExecAllocatorOption{
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
+		// Every window is somebody's phone: none is in the background.
+		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-backgrounding-occluded-windows", true),
+		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("lang", "zh-CN"), chromedp.Flag("accept-lang", "zh-CN"), chromedp.Flag("hide-scrollbars", true),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(stepTimeout),
+		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(stepTimeout),
 	}, more...)
 	if camera != "" {
 		opts = append(opts, chromedp.Flag("use-fake-device-for-media-stream", true),
 			chromedp.Flag("use-fake-ui-for-media-stream", true), chromedp.Flag("use-file-for-fake-video-capture", camera))
 	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil {
-		t.Fatalf("start chromium (package chromium): %v", err)
-	}
-	return ctx
+	ctx, end := chromedp.NewExecAllocator(ctx, opts...)
+	ctx, stop := chromedp.NewContext(ctx)
+	return ctx, func() { stop(); end() }
 }
 
 type step = chromedp.Action[chromedp.Void]
@@ -93,6 +192,11 @@ func get[T any](t *testing.T, ctx context.Context, what string, a chromedp.Actio
 		t.Fatalf("%s: %v\nthe page at %s says:\n%s", what, err, url, text)
 	}
 	return v
+}
+
+// poll waits until an expression of the page is true.
+func poll(expression string) step {
+	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(0))
 }
 
 func id(name string) string { return `[data-testid="` + name + `"]` }

