@@ -118,6 +118,9 @@ func TestFlashHonest(t *testing.T) {
 			}
 		}
 		t.Logf("%s: passed %v of %d, mean lag %v for %v", name, passed, n, lag/time.Duration(n), m.lag)
+		if testing.Short() {
+			continue // too few to claim a share or a mean of
+		}
 		if passed[LevelNormal] < n*95/100 {
 			t.Errorf("%s: %d of %d honest sessions passed, want 95 %%", name, passed[LevelNormal], n)
 		}

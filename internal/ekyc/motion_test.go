@@ -143,8 +143,11 @@ func TestMovementsChance(t *testing.T) {
 				}
 			}
 			t.Logf("%s, %s: mean chance %.2g of %d met", kind, l, sum/float64(n), n)
-			if n < ekyc.Few(100)*9/10 || sum/float64(n) > most {
-				t.Errorf("%s, %s: mean chance %.2g of %d met, want at most %.2g of %d", kind, l, sum/float64(n), n, most, ekyc.Few(100)*9/10)
+			if testing.Short() {
+				continue // too few to claim a mean of
+			}
+			if n < 90 || sum/float64(n) > most {
+				t.Errorf("%s, %s: mean chance %.2g of %d met, want at most %.2g of 90", kind, l, sum/float64(n), n, most)
 			}
 		}
 	}
