@@ -2,8 +2,8 @@
 // on the vendor's own SDK, a capture subject in a real browser with a camera that shows
 // a real face, and the server exactly as `shiren serve` builds it, with real models.
 //
-// Here time is real, and a verdict must not hang on what else the machine does: one test
-// at a time walks and one plays before the camera (turn_test.go), honest people pass
+// Here time is real, and a verdict must not hang on what else the machine does: two tests
+// at a time walk and one plays before the camera (turn_test.go), honest people pass
 // within three tries, and attackers are refused on each. Windows share browsers, and
 // fake cameras are made once. Attackers and conditions by the hundred are played by
 // internal/bench/injection, under a clock of its own, by the same rules.

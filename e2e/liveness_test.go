@@ -307,6 +307,7 @@ func TestRecordingsAreJudged(t *testing.T) {
 	record := func(t *testing.T, b context.Context, plan, want string) {
 		t.Helper()
 		for try := 1; ; try++ {
+			rest()
 			h.visit(t, b, token(backend, plan), "")
 			agree(t, b)
 			begin(t, b)
@@ -324,7 +325,7 @@ func TestRecordingsAreJudged(t *testing.T) {
 		}
 	}
 	t.Run("on the page", func(t *testing.T) {
-		b := browser(t, his(t))
+		b := browser(t, camera(t, hisClip, 60, 8)) // his eyes are open all the while
 		record(t, b, "picture", "")
 		record(t, b, "video", "")
 		record(t, b, "recorded_action", "challenge_unmet")
@@ -345,6 +346,7 @@ func TestRecordingsAreJudged(t *testing.T) {
 			{"video", noise, "video_format"},
 			{"digits", film(t, "mute.webm", "-t", "9", "-c:v", "libvpx", "-an"), "video_silent"},
 		} {
+			rest()
 			h.visit(t, b, token(backend, c.plan), "")
 			agree(t, b)
 			begin(t, b)
@@ -549,6 +551,7 @@ func TestEveryScreenIsAccessible(t *testing.T) {
 	b := browser(t, his(t), chromedp.Flag("use-fake-device-for-media-stream", "device-count=2"))
 	at := func(plan string) {
 		t.Helper()
+		rest()
 		h.visit(t, b, token(backend, plan), "")
 		agree(t, b)
 		do(t, b, "see the introduction", chromedp.WaitVisible(id("intro-begin")))

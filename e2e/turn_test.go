@@ -10,11 +10,11 @@ import (
 )
 
 // Verdicts here are reached in real time, with the phone, its camera and the server on one
-// machine. So one test at a time walks, and besides it one plays before a camera: what
-// others do must not decide who is let through. Tests take their turns by open and look
-// and need not think of it; they are all parallel.
+// machine. So only two tests at a time walk, and besides them one plays before a camera:
+// what others do must not decide who is let through. Tests take their turns by open and
+// look and need not think of it; they are all parallel.
 var (
-	walking = make(chan struct{}, 1)
+	walking = make(chan struct{}, 2)
 	playing = make(chan struct{}, 1)
 	onWay   sync.Map // names of the tests that have begun to walk
 )
@@ -36,6 +36,12 @@ func play(do func()) {
 	playing <- struct{}{}
 	defer func() { <-playing; walking <- struct{}{} }()
 	do()
+}
+
+// rest lets others walk who wait for their turn: a long walk does so now and then.
+func rest() {
+	<-walking
+	walking <- struct{}{}
 }
 
 // tries is how often people may try before a test gives up. On a machine with other work,
