@@ -66,17 +66,23 @@ func refused(t *testing.T, ctx context.Context, reason string) int {
 // that is wanted: a reason, or "" for a pass.
 func within(t *testing.T, ctx context.Context, want string, start []func()) int {
 	t.Helper()
-	if len(start) == 0 {
-		start = []func(){func() { t.Helper(); begin(t, ctx) }}
-	}
-	for try := 1; ; try++ {
-		var passed bool
-		var reason string
+	by := func(way func()) (passed bool, reason string) {
+		t.Helper()
 		play(func() {
 			t.Helper()
-			start[0]()
+			way()
 			passed, reason = verdict(t, ctx)
 		})
+		return passed, reason
+	}
+	var passed bool
+	var reason string
+	if len(start) == 0 {
+		passed, reason = look(t, ctx)
+	} else {
+		passed, reason = by(start[0])
+	}
+	for try := 1; ; try++ {
 		switch {
 		case passed == (want == "") && reason == want:
 			return try
@@ -86,9 +92,9 @@ func within(t *testing.T, ctx context.Context, want string, start []func()) int 
 			t.Fatalf("try %d: refused for %q, want %q", try, reason, want)
 		}
 		t.Logf("try %d: refused for %q", try, reason)
-		start[0] = func() {
+		passed, reason = by(func() {
 			t.Helper()
 			do(t, ctx, "try again", chromedp.Click(id("result-retry")), chromedp.WaitVisible(id("screen-capture")))
-		}
+		})
 	}
 }
