@@ -4,7 +4,7 @@
 //
 // Here time is real, and a verdict must not hang on what else the machine does: two tests
 // at a time walk and one plays before the camera (turn_test.go), honest people pass
-// within three tries, and attackers are refused on each. Windows share browsers, and
+// within five tries, and attackers are refused on each. Windows share browsers, and
 // fake cameras are made once. Attackers and conditions by the hundred are played by
 // internal/bench/injection, under a clock of its own, by the same rules.
 //

@@ -30,11 +30,26 @@ func walk(t *testing.T) {
 	t.Cleanup(func() { onWay.Delete(name); <-walking })
 }
 
-// play lets others walk while the test plays before a camera.
-func play(do func()) {
+// play lets others walk while the test plays before a camera. alone waits until nobody
+// walks, for one who was refused where others did.
+func play(alone bool, do func()) {
 	<-walking
 	playing <- struct{}{}
-	defer func() { <-playing; walking <- struct{}{} }()
+	if alone {
+		for range cap(walking) {
+			walking <- struct{}{}
+		}
+	}
+	defer func() {
+		<-playing
+		if !alone {
+			walking <- struct{}{}
+			return
+		}
+		for range cap(walking) - 1 { // one stays this test's
+			<-walking
+		}
+	}()
 	do()
 }
 
@@ -46,7 +61,7 @@ func rest() {
 
 // tries is how often people may try before a test gives up. On a machine with other work,
 // as on a poor phone, pictures come too late and somebody honest is asked to begin anew.
-const tries = 3
+const tries = 5
 
 // passes looks until the person passes, as one who tries again may, and returns how many
 // tries that took. start, where given, is the way to the camera in place of begin.
@@ -66,9 +81,9 @@ func refused(t *testing.T, ctx context.Context, reason string) int {
 // that is wanted: a reason, or "" for a pass.
 func within(t *testing.T, ctx context.Context, want string, start []func()) int {
 	t.Helper()
-	by := func(way func()) (passed bool, reason string) {
+	by := func(alone bool, way func()) (passed bool, reason string) {
 		t.Helper()
-		play(func() {
+		play(alone, func() {
 			t.Helper()
 			way()
 			passed, reason = verdict(t, ctx)
@@ -80,7 +95,7 @@ func within(t *testing.T, ctx context.Context, want string, start []func()) int 
 	if len(start) == 0 {
 		passed, reason = look(t, ctx)
 	} else {
-		passed, reason = by(start[0])
+		passed, reason = by(false, start[0])
 	}
 	for try := 1; ; try++ {
 		switch {
@@ -92,7 +107,7 @@ func within(t *testing.T, ctx context.Context, want string, start []func()) int 
 			t.Fatalf("try %d: refused for %q, want %q", try, reason, want)
 		}
 		t.Logf("try %d: refused for %q", try, reason)
-		passed, reason = by(func() {
+		passed, reason = by(true, func() {
 			t.Helper()
 			do(t, ctx, "try again", chromedp.Click(id("result-retry")), chromedp.WaitVisible(id("screen-capture")))
 		})

@@ -60,7 +60,7 @@ func agree(t *testing.T, ctx context.Context) {
 // look opens the camera and waits for the verdict: passed, and the reason when not.
 func look(t *testing.T, ctx context.Context) (passed bool, reason string) {
 	t.Helper()
-	play(func() {
+	play(false, func() {
 		t.Helper()
 		begin(t, ctx)
 		passed, reason = verdict(t, ctx)
