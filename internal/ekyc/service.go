@@ -30,6 +30,9 @@ type Service struct {
 	Identity IdentitySource // nil: plans that compare with an authority are refused
 	Portrait PortraitSource // nil: likewise
 	Videos   Videos         // nil: recordings of video are refused, and none is kept
+	Cards    CardReader     // nil: plans that read an identity document are refused
+	Mobile   MobileSource   // nil: a mobile number cannot be checked
+	Face     FaceSource     // nil: the local engine compares with Portrait
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
