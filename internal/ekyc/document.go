@@ -82,10 +82,10 @@ func (d *Document) Read(f CardField) CardWord {
 }
 
 // Surely is a field as it may be presented to the relying party: as it was read, or,
-// where that is doubtful, as the capture subject confirmed it.
+// where that is doubtful, as the capture subject confirmed it, "" until they did.
 func (d *Document) Surely(f CardField) string {
 	w := d.Read(f)
-	if w.Doubtful && d.Confirmed != nil {
+	if w.Doubtful {
 		return d.Confirmed[f]
 	}
 	return w.Value
@@ -468,8 +468,8 @@ func (s *Service) ConfirmCard(ctx context.Context, t Token, given map[CardField]
 }
 
 // Recognise reads a side of a document directly, without a session, and charges one
-// reading if the side could be read. A picture of something else is a Status, not an
-// error. Codes: NotSwitchedOn (no reader), QuotaNone, LimitTotal, Image*, Busy, EngineFailed.
+// reading if a side could be read, though it be the other one. A picture of something
+// else is a Status, not an error. Codes: NotSwitchedOn (no reader), QuotaNone, LimitTotal, Image*, Busy, EngineFailed.
 func (s *Service) Recognise(ctx context.Context, app App, image []byte, side CardSide, logID string) (CardReading, error) {
 	if s.Cards == nil {
 		return CardReading{}, errNoReader
@@ -481,7 +481,7 @@ func (s *Service) Recognise(ctx context.Context, app App, image []byte, side Car
 	if err != nil {
 		return CardReading{}, wrapEngine("read document", err)
 	}
-	if r.codeOf(side) != OK {
+	if len(r.Words) == 0 {
 		return r, nil
 	}
 	err = s.Store.AddCharge(ctx, Charge{ID: "direct-" + logID, App: app.ID, Kind: ChargeOCR, At: s.Now().UTC(), LogID: logID})

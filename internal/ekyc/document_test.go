@@ -347,8 +347,12 @@ func TestDirectReading(t *testing.T) {
 		t.Errorf("the front: got %+v, %v, %d charges", r, err, charged())
 	}
 	r, err = k.Recognise(k.Ctx, k.App, testkit.CardPhoto(back), ekyc.CardFront, k.LogID())
-	if err != nil || r.Status != ekyc.CardWrongSide || charged() != 1 {
-		t.Errorf("the other side: got %s, %v, %d charges, want a status and no charge", r.Status, err, charged())
+	if err != nil || r.Status != ekyc.CardWrongSide || r.Words[ekyc.CardAuthority].Value == "" || charged() != 2 {
+		t.Errorf("the other side: got %s, %v, %d charges, want it read and charged", r.Status, err, charged())
+	}
+	r, err = k.Recognise(k.Ctx, k.App, testkit.Photo(testkit.Face{}), ekyc.CardFront, k.LogID())
+	if err != nil || r.Status != ekyc.CardNone || charged() != 2 {
+		t.Errorf("a face: got %s, %v, %d charges, want a status and no charge", r.Status, err, charged())
 	}
 	_, err = k.Recognise(k.Ctx, k.App, []byte("noise"), ekyc.CardFront, k.LogID())
 	wantCode(t, "noise", err, ekyc.ImageFormat)

@@ -440,7 +440,7 @@ func (s *Session) Fail(now time.Time, code Code, logID string) error {
 	}
 	s.release()
 	s.Attempts = append(s.Attempts, Attempt{
-		Ordinal: len(s.Attempts) + 1, Begun: now, Lease: now, Finished: now, Outcome: Failed, Code: code, LogID: logID,
+		Ordinal: len(s.Attempts) + 1, Begun: now, Lease: now, Finished: now, Outcome: Failed, Code: code, LogID: logID, Document: s.Document,
 	})
 	return nil
 }

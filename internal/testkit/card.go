@@ -57,6 +57,8 @@ func (r *CardReader) open(image []byte) (c Card, is bool, err error) {
 		return c, false, ekyc.Errorf(ekyc.ImageEmpty, "the image is empty")
 	case !bytes.HasPrefix(image, magic):
 		return c, false, ekyc.Errorf(ekyc.ImageFormat, "the bytes are no image")
+	case !is && !json.Valid(image[len(magic):]):
+		return c, false, ekyc.Errorf(ekyc.ImageDamaged, "the image is damaged")
 	case !is: // a picture of something else
 		return c, false, nil
 	case json.Unmarshal(text, &c) != nil:
@@ -117,7 +119,7 @@ func (r *CardReader) ReadCard(_ context.Context, image []byte, side ekyc.CardSid
 	out := ekyc.CardReading{
 		Side: c.side(), Type: c.Type, Status: c.status(side), Flags: c.Flags, Quad: c.quad(), Width: c.width(), Sharp: 0.8,
 	}
-	if out.Status != ekyc.CardReadable {
+	if out.Status != ekyc.CardReadable && out.Status != ekyc.CardWrongSide {
 		return out, nil
 	}
 	out.Crop = append(bytes.Clone(magic), fmt.Sprintf(`crop of %s %d`, c.side(), c.Serial)...)
