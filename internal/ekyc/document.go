@@ -20,6 +20,10 @@ const (
 	MaxReadings = 20
 	// ReadingTimeout bounds one reading: OCR.md measured 1.2 to 1.5 s of a core a side.
 	ReadingTimeout = 20 * time.Second
+	// MaxWatches bounds how often a session's document is watched for, and WatchCardTimeout
+	// how long each time: glances cost a sixth of a core while they last.
+	MaxWatches       = 60
+	WatchCardTimeout = time.Minute
 )
 
 // Sides are the sides of the document that the plan reads, in the order in which they are
@@ -111,9 +115,9 @@ func (r CardReading) codeOf(side CardSide) Code {
 	return DocumentNone
 }
 
-// mayRead says whether the document may be read or confirmed at now. Codes: those of
+// MayRead says whether the document may be read or confirmed at now. Codes: those of
 // Usable; NotSwitchedOn, ConsentMissing, TokenInvalid after MaxAttempts.
-func (s *Session) mayRead(now time.Time) error {
+func (s *Session) MayRead(now time.Time) error {
 	if err := s.Usable(now); err != nil {
 		return err
 	}
@@ -131,7 +135,7 @@ func (s *Session) mayRead(now time.Time) error {
 // beginReading counts a reading before it is made, so that many at once cannot exceed
 // MaxReadings. Codes: those of Usable; NotSwitchedOn, ConsentMissing, DocumentTries.
 func (s *Session) beginReading(now time.Time, side CardSide) (try int, err error) {
-	if err := s.mayRead(now); err != nil {
+	if err := s.MayRead(now); err != nil {
 		return 0, err
 	}
 	switch {
@@ -171,7 +175,7 @@ func (s *Session) finishReading(now time.Time, r sideRead) (void []Evidence, lat
 	if r.code != OK {
 		return r.evidence, nil
 	}
-	if err := s.mayRead(now); err != nil { // an attempt stands on what was confirmed before it
+	if err := s.MayRead(now); err != nil { // an attempt stands on what was confirmed before it
 		return r.evidence, err
 	}
 	var d Document
@@ -209,7 +213,7 @@ func (s *Session) finishReading(now time.Time, r sideRead) (void []Evidence, lat
 // ConsentMissing, ClaimMissing (a side was not read yet), DocumentDoubtful (a doubtful
 // field was left out), BadName, BadIDNumber, BadDocumentField, DocumentExpired.
 func (s *Session) Confirm(now time.Time, given map[CardField]string) error {
-	if err := s.mayRead(now); err != nil {
+	if err := s.MayRead(now); err != nil {
 		return err
 	}
 	all := map[CardField]string{}
@@ -337,6 +341,28 @@ func (s *Session) Readings(before, ordinal int) (calls []Call, charges []Charge)
 		}
 	}
 	return calls, charges
+}
+
+// WatchCard counts that a camera begins to look for a side of the document. Codes: those
+// of Usable; NotSwitchedOn, ConsentMissing, DocumentTries.
+func (s *Service) WatchCard(ctx context.Context, t Token, side CardSide) error {
+	if s.Cards == nil {
+		return errNoReader
+	}
+	_, err := s.update(ctx, t, func(ses *Session) error {
+		if err := ses.MayRead(s.Now()); err != nil {
+			return err
+		}
+		switch {
+		case !slices.Contains(ses.Plan.Sides(), side):
+			return Errorf(NotSwitchedOn, "the plan does not read this side of the document")
+		case ses.Watches >= MaxWatches:
+			return Errorf(DocumentTries, "the token's document was watched for %d times", MaxWatches)
+		}
+		ses.Watches++
+		return nil
+	})
+	return err
 }
 
 // GlanceCard looks at a camera frame that may show a document.

@@ -270,6 +270,12 @@ func TestReadingsAreBounded(t *testing.T) {
 	if k.Reader.Calls() != ekyc.MaxReadings || codes[ekyc.MaxReadings-1] != ekyc.OK || codes[ekyc.MaxReadings] != ekyc.DocumentTries {
 		t.Errorf("%d readings were made; got %v, want %d and 5 refusals", k.Reader.Calls(), codes, ekyc.MaxReadings)
 	}
+	for i := range ekyc.MaxWatches + 1 {
+		if err := k.WatchCard(k.Ctx, tok, ekyc.CardFront); (err == nil) != (i < ekyc.MaxWatches) {
+			t.Fatalf("watching for the %dth time: %v", i+1, err)
+		}
+	}
+	wantCode(t, "watching for the back", k.WatchCard(k.Ctx, k.OpenPlan("10").Token, ekyc.CardBack), ekyc.ConsentMissing)
 	k.App.Quota = map[ekyc.ChargeKind]int64{ekyc.ChargeOCR: int64(ekyc.MaxReadings)}
 	k.PutApp(k.App)
 	tok = k.OpenPlan("10").Token

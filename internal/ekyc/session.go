@@ -232,6 +232,7 @@ type Session struct {
 	Calls     []Call
 	Document  *Document // nil until a side was read
 	Tries     int       // readings of documents that were begun
+	Watches   int       // times that a camera began to look for one
 	Read      []Charge  // of readings; Attempt is the one that they were made for
 	Key       []byte    // wrapped data key of its evidence and of its own record
 }
