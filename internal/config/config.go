@@ -255,6 +255,9 @@ func (a App) Record(created time.Time) ekyc.App {
 // none is given.
 func (p Plan) Record(created time.Time) ekyc.Plan {
 	consent := DefaultConsent()
+	if p.Identity == string(ekyc.IdentityDocument) {
+		consent = DocumentConsent()
+	}
 	if p.Consent.Version != "" || len(p.Consent.Text) > 0 {
 		consent = ekyc.Consent{Version: p.Consent.Version, Text: p.Consent.Text}
 	}
