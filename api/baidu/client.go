@@ -3,6 +3,7 @@ package baidu
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,13 +110,13 @@ func (c *Client) do(req *http.Request, limit int64) (body []byte, status int, ki
 }
 
 // request makes and authenticates a request. It returns the access token that it used.
-func (c *Client) request(ctx context.Context, method, address string, body []byte, refused string) (*http.Request, string, error) {
+func (c *Client) request(ctx context.Context, method, address, kind string, body []byte, refused string) (*http.Request, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, "", err
 	}
 	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	if c.SignedAt != nil {
 		Sign(req, c.Key, c.Secret, c.SignedAt(), SignatureLifetime)
@@ -154,26 +155,38 @@ func (e envelope) err() error {
 	return &Error{Code: code, Message: msg, Detail: e.Detail, LogID: string(e.LogID)}
 }
 
-// call posts a message and reads the result into out, unless that is nil. An access
-// token that is refused (110, 111) is renewed once.
+// call posts a message and reads the result into out, unless that is nil.
 func (c *Client) call(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("baidu: %s: %w", path, err)
 	}
+	_, e, err := c.post(ctx, path, "application/json", body)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(e.Result, out); err != nil {
+		return fmt.Errorf("baidu: %s: read result: %w", path, err)
+	}
+	return nil
+}
+
+// post sends a body and returns the reply whole and as an envelope. An access token that
+// is refused (110, 111) is renewed once.
+func (c *Client) post(ctx context.Context, path, kind string, body []byte) ([]byte, envelope, error) {
 	refused := ""
 	for {
-		req, used, err := c.request(ctx, http.MethodPost, c.Base+path, body, refused)
+		req, used, err := c.request(ctx, http.MethodPost, c.Base+path, kind, body, refused)
 		if err != nil {
-			return err
+			return nil, envelope{}, err
 		}
 		reply, status, _, err := c.do(req, maxReply)
 		if err != nil {
-			return fmt.Errorf("baidu: %s: %w", path, err)
+			return nil, envelope{}, fmt.Errorf("baidu: %s: %w", path, err)
 		}
 		var e envelope
 		if err := json.Unmarshal(reply, &e); err != nil {
-			return fmt.Errorf("baidu: %s: the reply (HTTP status %d) is not JSON: %w", path, status, err)
+			return nil, envelope{}, fmt.Errorf("baidu: %s: the reply (HTTP status %d) is not JSON: %w", path, status, err)
 		}
 		err = e.err()
 		var refusal *Error
@@ -182,14 +195,28 @@ func (c *Client) call(ctx context.Context, path string, in, out any) error {
 			refused = used
 			continue
 		}
-		if err != nil || out == nil {
-			return err
-		}
-		if err := json.Unmarshal(e.Result, out); err != nil {
-			return fmt.Errorf("baidu: %s: read result: %w", path, err)
-		}
-		return nil
+		return reply, e, err
 	}
+}
+
+// IDCard reads a side of an identity card directly. A picture of something else is an
+// ImageStatus, not an error.
+func (c *Client) IDCard(ctx context.Context, r IDCardRequest) (IDCardReply, error) {
+	form := url.Values{"image": {base64.StdEncoding.EncodeToString(r.Image)}, "id_card_side": {r.Side}}
+	for name, on := range map[string]bool{"detect_risk": r.DetectRisk, "detect_card": r.DetectCard, "detect_photo": r.DetectPhoto} {
+		if on {
+			form.Set(name, "true")
+		}
+	}
+	reply, _, err := c.post(ctx, PathOCR, "application/x-www-form-urlencoded", []byte(form.Encode()))
+	if err != nil {
+		return IDCardReply{}, err
+	}
+	var out IDCardReply
+	if err := json.Unmarshal(reply, &out); err != nil {
+		return IDCardReply{}, fmt.Errorf("baidu: %s: read reply: %w", PathOCR, err)
+	}
+	return out, nil
 }
 
 // Generate asks for a verify token.

@@ -143,6 +143,7 @@ const (
 	DetectError       Code = 216634
 	MaskError         Code = 216635
 	LogicError        Code = 282000
+	URLIllegal        Code = 282111 // number and text from memory of the interface's table
 )
 
 // Recordings: table of the video liveness interfaces (faceliveness/sessioncode, verify).
@@ -210,7 +211,7 @@ var messages = map[Code]string{
 	InternalError: "internal error", UnknownOCRError: "unknown error", IDNumberFormatOCR: "id number format error",
 	IDNameMismatchOCR: "id number and name not match", RecognizeError: "recognize error",
 	BankCardError: "recognize bank card error", OCRUnknownError: "ocr unknown error", IDCardError: "recognize idcard error",
-	DetectError: "detect error", MaskError: "get mask error", LogicError: "logic internal error",
+	DetectError: "detect error", MaskError: "get mask error", LogicError: "logic internal error", URLIllegal: "url format illegal",
 }
 
 // Message is the documented text of a code, or "" for a code that is not documented.

@@ -36,6 +36,7 @@ const (
 	PathVideo   = PathSchemeOld + "video/query"
 	PathMatchV3 = "/rest/2.0/face/v3/match"
 	PathMatchV4 = "/rest/2.0/face/v4/mingjing/match"
+	PathOCR     = "/rest/2.0/ocr/v1/idcard"
 
 	// PathH5 is the page that the capture subject opens.
 	PathH5 = "/face/print/"
@@ -239,10 +240,10 @@ type DetailOCR struct {
 	IssueTime      string `json:"issue_time"`
 }
 
-// DetailImages are the pictures of an identity card.
+// DetailImages are the pictures of an identity card, on the wire base64.
 type DetailImages struct {
-	FrontBase64 string `json:"front_base64"`
-	BackBase64  string `json:"back_base64,omitempty"`
+	FrontBase64 []byte `json:"front_base64"`
+	BackBase64  []byte `json:"back_base64,omitempty"` // with plans that read both sides
 }
 
 // DetailVerify holds the scores.
@@ -420,4 +421,78 @@ type MatchResult struct {
 // FaceToken names a face in an image; the same image has the same token.
 type FaceToken struct {
 	FaceToken string `json:"face_token"`
+}
+
+// Sides of IDCardRequest.
+const (
+	SideFront = "front" // 人像面
+	SideBack  = "back"  // 国徽面
+)
+
+// IDCardRequest asks PathOCR to read a side of an identity card. It is sent as a form.
+type IDCardRequest struct {
+	Image       []byte // on the wire base64
+	Side        string // SideFront or SideBack
+	DetectRisk  bool   // fill IDCardReply.RiskType
+	DetectCard  bool   // fill CardImage and CardLocation
+	DetectPhoto bool   // fill Photo
+}
+
+// Names of IDCardReply.WordsResult.
+const (
+	WordName      = "姓名"
+	WordGender    = "性别"
+	WordNation    = "民族"
+	WordBirthday  = "出生"
+	WordAddress   = "住址"
+	WordNumber    = "公民身份号码"
+	WordAuthority = "签发机关"
+	WordIssued    = "签发日期"
+	WordExpires   = "失效日期"
+)
+
+// Values of IDCardReply.RiskType.
+const (
+	RiskCopy    = "copy"    // 复印件
+	RiskUnknown = "unknown" // 其他未知情况
+)
+
+// Values of IDCardReply.IDCardNumberType.
+const (
+	NumberAbsent         = -1 // 身份证正面所有字段全为空
+	NumberInvalid        = 0  // 身份证证号不合法: the number is not given
+	NumberAgrees         = 1  // 身份证证号和性别、出生信息一致
+	NumberAllDiffer      = 2  // 身份证证号和性别、出生信息都不一致
+	NumberBirthdayDiffer = 3
+	NumberGenderDiffer   = 4
+)
+
+// IDCardReply is the reply of PathOCR: flat, without an error_code.
+type IDCardReply struct {
+	LogID            int64                 `json:"log_id"`
+	WordsResultNum   int                   `json:"words_result_num"`
+	WordsResult      map[string]IDCardWord `json:"words_result"`
+	ImageStatus      string                `json:"image_status"`
+	IDCardNumberType *int                  `json:"idcard_number_type,omitempty"` // of the front
+	RiskType         string                `json:"risk_type,omitempty"`          // with detect_risk
+	CardImage        []byte                `json:"card_image,omitempty"`         // with detect_card: the rectified side, JPEG, on the wire base64
+	CardLocation     *Location             `json:"card_location,omitempty"`      // with detect_card
+	Photo            []byte                `json:"photo,omitempty"`              // with detect_photo: the portrait, JPEG, on the wire base64
+}
+
+// IDCardWord is one field of a card.
+type IDCardWord struct {
+	Words    string   `json:"words"`
+	Location Location `json:"location"`
+	// Doubtful is what was read of a field whose Words are empty because it was not surely
+	// read. It is shiren's own.
+	Doubtful string `json:"doubtful,omitempty"`
+}
+
+// Location is a rectangle in pixels of the upright image.
+type Location struct {
+	Top    int `json:"top"`
+	Left   int `json:"left"`
+	Width  int `json:"width"`
+	Height int `json:"height"`
 }

@@ -45,6 +45,13 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 	if s.Claim != nil {
 		fmt.Fprintf(w, "claim     %s, %s\n", s.Claim.Name, s.Claim.Number)
 	}
+	if d := s.Document; d != nil {
+		read := func(r *ekyc.CardRecord) string { return map[bool]string{true: "read", false: "not read"}[r != nil] }
+		fmt.Fprintf(w, "document  front %s, back %s, confirmed %v\n", read(d.Front), read(d.Back), d.Confirmed != nil)
+	}
+	for _, c := range s.Read {
+		fmt.Fprintf(w, "charged   %s, log id %s\n", c.Kind, c.LogID)
+	}
 	if s.Reference != nil {
 		fmt.Fprintf(w, "reference %d bytes\n", s.Reference.Evidence.Size)
 	}

@@ -180,6 +180,49 @@ func TestDeclaredIdentityWithTheGoClient(t *testing.T) {
 	}
 }
 
+// A plan with OCR from token to result, and the direct interface, by the Go client.
+func TestDocumentsWithTheGoClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := &api.Client{Base: w.serve().URL, Key: w.App.Key, Secret: string(w.App.Secret)}
+	front := testkit.Card{Name: "赵六", Number: "11010519491231002X", Nation: "汉", Address: "某省某市", Person: "zhao"}
+	vt, err := c.Generate(t.Context(), api.GenerateRequest{PlanID: "10"})
+	w.must(err)
+	tok := ekyc.Token(vt)
+	w.card(tok, front)
+	w.must(w.ConfirmCard(w.Ctx, tok, nil))
+	_, err = w.Walk(tok, testkit.Face{Person: "zhao"})
+	w.must(err)
+	d, err := c.Detail(t.Context(), vt)
+	w.must(err)
+	all, err := c.GetAll(t.Context(), vt)
+	w.must(err)
+	if len(all.VerifyResult) != 1 || all.OCRChargeCount != 1 || all.VerifyResult[0].OCR() == nil || all.VerifyResult[0].OCR().Name != d.IDCardOCR.Name {
+		t.Fatalf("getall %+v and detail %+v do not agree", all, d.IDCardOCR)
+	}
+	image, kind, err := c.Image(t.Context(), all.VerifyResult[0].IDCardImages.FrontImage)
+	if err != nil || kind != "image/jpeg" || !bytes.Equal(image, d.IDCardImages.FrontBase64) {
+		t.Errorf("the front at the link: %d bytes of %s, %v, want those of detail", len(image), kind, err)
+	}
+	stat, err := c.Stat(t.Context(), vt)
+	if err != nil || len(stat.OCR) != 1 || int(stat.OCR[0].Count) != all.VerifyResult[0].OCRCount {
+		t.Errorf("stat %+v, %v, and getall's ocr_count do not agree", stat.OCR, err)
+	}
+
+	r, err := c.IDCard(t.Context(), api.IDCardRequest{Image: testkit.CardPhoto(front), Side: api.SideFront, DetectRisk: true, DetectCard: true, DetectPhoto: true})
+	if err != nil || r.WordsResult[api.WordName].Words != "赵六" || r.WordsResultNum != 6 || *r.IDCardNumberType != api.NumberAgrees ||
+		r.RiskType != api.RiskUnknown || len(r.CardImage) == 0 || r.CardLocation == nil || len(r.Photo) == 0 || r.LogID == 0 {
+		t.Errorf("the direct interface: got %+v, %v", r, err)
+	}
+	_, err = c.IDCard(t.Context(), api.IDCardRequest{Image: []byte("no picture"), Side: api.SideFront})
+	wantCode(t, "no picture", err, api.ImageFormatError)
+	for _, s := range []string{"赵六", "11010519491231002X", "某省某市"} {
+		if strings.Contains(w.Logs.String(), s) {
+			t.Errorf("the log holds %s", s)
+		}
+	}
+}
+
 // A link opens one image of one session until its time, and nothing else.
 func TestLinksCannotBeBent(t *testing.T) {
 	t.Parallel()
@@ -321,6 +364,8 @@ func TestCapturedRequests(t *testing.T) {
 			return api.OK
 		case api.PathIDCard:
 			return api.VerifyTokenInvalid // their verify token is "T"
+		case api.PathOCR:
+			return api.ImageFormatError // likewise
 		case api.PathMatchV3, api.PathMatchV4:
 			return api.ImageCheckFail // their image is the first bytes of a JPEG
 		}

@@ -145,6 +145,20 @@ func (w *world) do(line string) {
 		w.record(w.token(f[1]), ekyc.LivenessKind(f[2]), w.face(rest(3)))
 	case "flash": // flash NAME met|unmet {face}
 		w.flash(w.token(f[1]), f[2] == "met", w.face(rest(3)))
+	case "card": // card NAME {testkit.Card}: the person photographs a side
+		w.card(w.token(f[1]), w.cardOf(rest(2)))
+	case "confirm": // confirm NAME {field: value}: what was read is right, or corrected so
+		var given map[ekyc.CardField]string
+		w.must(json.Unmarshal([]byte(rest(2)), &given))
+		for _, v := range given {
+			w.secrets[v] = "document"
+		}
+		w.must(w.ConfirmCard(w.Ctx, w.token(f[1]), given))
+	case "reader": // reader fails|none
+		w.Reader.Hook = func() error { return ekyc.Errorf(ekyc.EngineFailed, "scripted") }
+		if f[1] == "none" {
+			w.Cards = nil
+		}
 	case "begin": // an attempt is under way
 		_, err := w.Store.UpdateSession(w.Ctx, w.token(f[1]), func(s *ekyc.Session) error {
 			_, err := s.Begin(w.Clock.Now(), "1234567890123456789")
@@ -175,6 +189,7 @@ func (w *world) claim(name, number string) ekyc.Claim {
 
 var (
 	photos = regexp.MustCompile(`\$\{photo (\{.*?\})\}`)
+	cards  = regexp.MustCompile(`\$\{card (\{.*?\})\}`)
 	fills  = regexp.MustCompile(`\$\{fill (\d+)\}`)
 	named  = regexp.MustCompile(`\$[A-Z]+`)
 	sent   = regexp.MustCompile(`"(id_name|id_no|image|register_image|verify_token|access_token)"\s*:\s*"([^"]{2,})"`)
@@ -186,6 +201,11 @@ func (w *world) request(text string) *http.Request {
 	w.t.Helper()
 	text = photos.ReplaceAllStringFunc(text, func(s string) string {
 		b := base64.StdEncoding.EncodeToString(testkit.Photo(w.face(photos.FindStringSubmatch(s)[1])))
+		w.secrets[b[:40]] = "image"
+		return b
+	})
+	text = cards.ReplaceAllStringFunc(text, func(s string) string {
+		b := base64.StdEncoding.EncodeToString(testkit.CardPhoto(w.cardOf(cards.FindStringSubmatch(s)[1])))
 		w.secrets[b[:40]] = "image"
 		return b
 	})

@@ -101,3 +101,29 @@ func (w *world) flash(t ekyc.Token, met bool, f testkit.Face) {
 	_, err = w.Submit(w.Ctx, t, p)
 	w.must(err)
 }
+
+// cardOf reads a scripted document, whose words no log may hold.
+func (w *world) cardOf(text string) testkit.Card {
+	w.t.Helper()
+	var c testkit.Card
+	w.must(json.Unmarshal([]byte(text), &c))
+	for _, s := range []string{c.Name, c.Number, c.Address, c.Authority} {
+		if s != "" {
+			w.secrets[s] = "document"
+		}
+	}
+	return c
+}
+
+// card shows a side to the session's page. A picture that is refused is part of the story.
+func (w *world) card(t ekyc.Token, c testkit.Card) {
+	w.t.Helper()
+	side := ekyc.CardFront
+	if c.Authority != "" {
+		side = ekyc.CardBack
+	}
+	w.Consent(t)
+	if _, err := w.ReadCard(w.Ctx, t, side, testkit.CardPhoto(c)); err != nil && ekyc.CodeOf(err) == ekyc.Internal {
+		w.t.Fatal(err)
+	}
+}

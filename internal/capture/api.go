@@ -41,8 +41,21 @@ var statuses = map[ekyc.Code]int{
 	ekyc.ImageAnimated:   http.StatusUnprocessableEntity,
 	ekyc.ImageDamaged:    http.StatusUnprocessableEntity,
 	ekyc.ChallengeStale:  http.StatusConflict,
-	ekyc.ClaimMissing:    http.StatusConflict,
-	ekyc.RefMissing:      http.StatusConflict,
+
+	ekyc.DocumentNone:      http.StatusUnprocessableEntity,
+	ekyc.DocumentOther:     http.StatusUnprocessableEntity,
+	ekyc.DocumentWrongSide: http.StatusUnprocessableEntity,
+	ekyc.DocumentBlurred:   http.StatusUnprocessableEntity,
+	ekyc.DocumentCut:       http.StatusUnprocessableEntity,
+	ekyc.DocumentGlare:     http.StatusUnprocessableEntity,
+	ekyc.DocumentDark:      http.StatusUnprocessableEntity,
+	ekyc.DocumentExpired:   http.StatusUnprocessableEntity,
+	ekyc.DocumentCopy:      http.StatusUnprocessableEntity,
+	ekyc.DocumentDoubtful:  http.StatusUnprocessableEntity,
+	ekyc.BadDocumentField:  http.StatusUnprocessableEntity,
+	ekyc.DocumentTries:     http.StatusConflict,
+	ekyc.ClaimMissing:      http.StatusConflict,
+	ekyc.RefMissing:        http.StatusConflict,
 }
 
 // failure is the body of an answer that is not a View.

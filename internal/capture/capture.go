@@ -17,9 +17,11 @@
 //	GET  /face/print/api/capture      WebSocket, below
 //	POST /face/print/api/challenge    {"token","kind"}: draws the challenge of a recorded kind, below
 //	POST /face/print/api/recording    a recording or picture, below
+//	POST /face/print/api/document     a picture of a side of the identity document, below
+//	POST /face/print/api/document/confirm  {"token","fields"}: what was read is right, or corrected so
 //
 // The POST calls take and give JSON and answer with the View as it then is (but for
-// challenge and the body of recording), or with {"error":{"code"}} and a status of 400
+// challenge, document and the body of recording), or with {"error":{"code"}} and a status of 400
 // and up. The codes are those of ekyc.
 //
 // # The capture conversation
@@ -78,6 +80,33 @@
 // made without a connection, and what it proves is that it is younger than its challenge.
 // A file that cannot be used costs its challenge and one attempt, which says why in the
 // View; one that is too large is refused unread, with a code.
+//
+// # Identity documents
+//
+// For plans that read one, at the step "document". The sides of the View are photographed
+// one after the other; what was read is shown to the person, who confirms or corrects it.
+//
+//	page   → POST api/document, the picture as the body (JPEG, PNG or WebP; the page sends
+//	           at most 1920 pixels on the long side), with the headers
+//	           Authorization: Bearer TOKEN
+//	           Shiren-Side: front
+//	server → {"side":"front","fields":[{"name":"name","value":"…","doubtful":false},…],"session":View}
+//	page   → POST api/document/confirm {"token","fields":{"name":"…",…}}
+//	server → View
+//
+// This answer is the only one that holds what was read: a View never does, so that the
+// address alone opens nothing. A page that is reloaded takes its pictures anew. A picture
+// that cannot be used is answered with a code that says what to do: document_none,
+// document_wrong_side and so on.
+//
+// A live camera is guided over the capture socket: the first message then has
+// "side":"front", hints are those of a document (no_card, other_card, wrong_side, closer,
+// whole_card, glare, more_light, hold_still), and
+//
+//	server → {"type":"take"}                             take the picture now and send it; then closes normally
+//
+// The socket says "tries" when the session's share of watching is used up: pictures may
+// still be taken by hand.
 package capture
 
 import (
@@ -105,6 +134,10 @@ type Core interface {
 	Submit(ctx context.Context, t ekyc.Token, p ekyc.Presented) (ekyc.Attempt, error)
 	Record(ctx context.Context, t ekyc.Token, challenge string, recording []byte, c ekyc.Client) (ekyc.Attempt, error)
 	Abandon(ctx context.Context, t ekyc.Token, code ekyc.Code) error
+	WatchCard(ctx context.Context, t ekyc.Token, side ekyc.CardSide) error
+	GlanceCard(ctx context.Context, frame []byte, side ekyc.CardSide) (ekyc.CardGlance, error)
+	ReadCard(ctx context.Context, t ekyc.Token, side ekyc.CardSide, image []byte) (ekyc.CardReading, error)
+	ConfirmCard(ctx context.Context, t ekyc.Token, given map[ekyc.CardField]string) error
 }
 
 // Config is what New needs. Now and Pages are required.
@@ -158,6 +191,8 @@ const (
 	frameBurst = 30
 	frameRate  = 30 // a second
 
+	glanceGap = 250 * time.Millisecond // least time between two glances at a document
+
 	pageWindow   = 6   // frames not accounted for
 	pageInterval = 100 // ms
 
@@ -180,6 +215,7 @@ const (
 	ErrKind     = "kind"      // the kind asked for is not offered, or is a recorded one
 	ErrHello    = "bad_hello" // the first message was not understood
 	ErrRestart  = "restart"   // the server goes down; come back
+	ErrTries    = "tries"     // the document was watched for too often
 	ErrSystem   = "system"    // something failed here; the log says what
 )
 
@@ -238,6 +274,8 @@ func New(core Core, cfg Config) *Handler {
 	h.mux.HandleFunc("GET "+Prefix+"/api/capture", h.capture)
 	h.mux.HandleFunc("POST "+Prefix+"/api/challenge", h.challenge)
 	h.mux.HandleFunc("POST "+Prefix+"/api/recording", h.recording)
+	h.mux.HandleFunc("POST "+Prefix+"/api/document", h.document)
+	h.mux.HandleFunc("POST "+Prefix+"/api/document/confirm", h.confirm)
 	return h
 }
 

@@ -42,6 +42,9 @@ type fakeCore struct {
 	submit  func(frames []ekyc.Frame) error
 	draw    func(c ekyc.Challenge) ekyc.Challenge
 	record  func(recording []byte) error
+	glance  func(frame []byte) (ekyc.CardGlance, error)
+	read    func(side ekyc.CardSide, image []byte) (ekyc.CardReading, error)
+	watches error // of WatchCard
 	finding ekyc.Findings
 	looked  [][]byte
 	tried   []ekyc.Frame
@@ -175,6 +178,43 @@ func (c *fakeCore) Record(_ context.Context, t ekyc.Token, challenge string, rec
 
 func (c *fakeCore) Abandon(_ context.Context, t ekyc.Token, code ekyc.Code) error {
 	return c.update(t, func(s *ekyc.Session) error { return s.Fail(c.now(), code, "2") })
+}
+
+func (c *fakeCore) WatchCard(_ context.Context, t ekyc.Token, _ ekyc.CardSide) error {
+	return c.update(t, func(s *ekyc.Session) error {
+		if c.watches != nil {
+			return c.watches
+		}
+		return s.MayRead(c.now())
+	})
+}
+
+func (c *fakeCore) GlanceCard(_ context.Context, frame []byte, _ ekyc.CardSide) (ekyc.CardGlance, error) {
+	return c.glance(frame)
+}
+
+func (c *fakeCore) ReadCard(_ context.Context, t ekyc.Token, side ekyc.CardSide, image []byte) (r ekyc.CardReading, err error) {
+	err = c.update(t, func(s *ekyc.Session) error {
+		if r, err = c.read(side, image); err != nil {
+			return err
+		}
+		d := ekyc.Document{}
+		if s.Document != nil {
+			d = *s.Document
+		}
+		if side == ekyc.CardFront {
+			d.Front = &ekyc.CardRecord{Reading: r}
+		} else {
+			d.Back = &ekyc.CardRecord{Reading: r}
+		}
+		s.Document, s.Claim = &d, nil
+		return nil
+	})
+	return r, err
+}
+
+func (c *fakeCore) ConfirmCard(_ context.Context, t ekyc.Token, given map[ekyc.CardField]string) error {
+	return c.update(t, func(s *ekyc.Session) error { return s.Confirm(c.now(), given) })
 }
 
 func (c *fakeCore) attempts() []ekyc.Attempt {

@@ -72,7 +72,7 @@ func (h *Handler) recordable(r *http.Request, t ekyc.Token, takes func(ekyc.Plan
 		return s, ekyc.Errorf(ekyc.Undecided, "an attempt of this token is under way; wait for its result")
 	case StepConsent:
 		return s, ekyc.Errorf(ekyc.ConsentMissing, "the capture subject has not agreed to the authorisation text")
-	case StepIdentity:
+	case StepIdentity, StepDocument:
 		return s, ekyc.Errorf(ekyc.ClaimMissing, "the capture subject has not said who they are")
 	default:
 		return s, ekyc.Errorf(ekyc.TokenInvalid, "the session takes no more captures")
@@ -116,23 +116,9 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, t ekyc.Token, c
 		return err
 	}
 	defer h.leaveUpload()
-	// Where the server sets deadlines for all its answers, a recording has its own.
-	deadline := http.NewResponseController(w)
-	now := h.cfg.Now()
-	deadline.SetReadDeadline(now.Add(uploadWait))
-	deadline.SetWriteDeadline(now.Add(uploadWait + analyseWait + writeWait))
-	if r.ContentLength > h.cfg.MaxRecordingBytes {
-		return tooLarge(h.cfg.MaxRecordingBytes)
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxRecordingBytes))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return tooLarge(h.cfg.MaxRecordingBytes)
-	case err != nil:
-		return ekyc.Errorf(ekyc.BadRequest, "the recording did not arrive whole")
-	case len(data) == 0:
-		return ekyc.Errorf(ekyc.VideoDamaged, "the recording is empty")
+	data, err := h.take(w, r, h.cfg.MaxRecordingBytes, ekyc.VideoTooLarge, ekyc.VideoDamaged)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), analyseWait)
 	defer cancel()
@@ -140,8 +126,28 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request, t ekyc.Token, c
 	return err
 }
 
-func tooLarge(limit int64) error {
-	return ekyc.Errorf(ekyc.VideoTooLarge, "the recording exceeds %d bytes", limit)
+// take reads an uploaded file: at most limit bytes, and within its own deadline where the
+// server sets one for all its answers.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, limit int64, large, empty ekyc.Code) ([]byte, error) {
+	deadline := http.NewResponseController(w)
+	now := h.cfg.Now()
+	deadline.SetReadDeadline(now.Add(uploadWait))
+	deadline.SetWriteDeadline(now.Add(uploadWait + analyseWait + writeWait))
+	tooLarge := ekyc.Errorf(large, "the file exceeds %d bytes", limit)
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, ekyc.Errorf(ekyc.BadRequest, "the file did not arrive whole")
+	case len(data) == 0:
+		return nil, ekyc.Errorf(empty, "the file is empty")
+	}
+	return data, nil
 }
 
 // claimed reads a percent-encoded claim.

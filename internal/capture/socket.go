@@ -128,6 +128,7 @@ func (c *capture) talk(ctx context.Context) error {
 		Token          ekyc.Token        `json:"token"`
 		Kind           ekyc.LivenessKind `json:"kind"`
 		Camera, Device string
+		Side           ekyc.CardSide `json:"side"`
 	}
 	if kind != websocket.MessageText || json.Unmarshal(data, &first) != nil || first.Token == "" || len(first.Token) > maxToken {
 		return &fault{code: ErrHello, status: websocket.StatusPolicyViolation}
@@ -140,6 +141,9 @@ func (c *capture) talk(ctx context.Context) error {
 			return &fault{code: ErrStep, status: websocket.StatusPolicyViolation}
 		}
 		return &fault{code: ErrSystem, status: websocket.StatusInternalError, err: err}
+	}
+	if first.Side != "" {
+		return c.glances(ctx, first.Side)
 	}
 	if v := c.h.view(&s, c.h.cfg.Now()); v.Step != StepCapture {
 		return &fault{code: ErrStep, status: websocket.StatusPolicyViolation}
@@ -160,6 +164,11 @@ func (c *capture) talk(ctx context.Context) error {
 		return err
 	}
 
+	return c.stream(ctx, func(ctx context.Context, box mailbox) error { return c.watch(ctx, w, box) })
+}
+
+// stream says that frames may come and has them watched until watching ends.
+func (c *capture) stream(ctx context.Context, watch func(context.Context, mailbox) error) error {
 	c.conn.SetReadLimit(c.h.cfg.MaxFrameBytes + FrameHeader)
 	if err := c.say(message{Type: "ready", Kind: c.kind, Window: pageWindow, Interval: pageInterval}); err != nil {
 		return err
@@ -169,7 +178,7 @@ func (c *capture) talk(ctx context.Context) error {
 	box := newMailbox()
 	go c.receive(ctx, stop, box)
 	go c.ping(ctx, stop)
-	return c.watch(ctx, w, box)
+	return watch(ctx, box)
 }
 
 // offered reports whether a plan lets the capture subject present themselves this way.

@@ -12,6 +12,7 @@ type Step string
 const (
 	StepConsent  Step = "consent"  // read and agree
 	StepIdentity Step = "identity" // type name and number
+	StepDocument Step = "document" // photograph the identity document and confirm what was read
 	StepCapture  Step = "capture"  // look into the camera
 	StepRunning  Step = "running"  // an attempt is being analysed: ask again in a moment
 	StepDone     Step = "done"     // Result is final
@@ -36,7 +37,8 @@ type View struct {
 	HideTitle bool              `json:"hideTitle"`
 	Consent   Consent           `json:"consent"`
 	Identity  Identity          `json:"identity"`
-	Liveness  ekyc.LivenessKind `json:"liveness"` // the plan's kind
+	Document  *Document         `json:"document,omitempty"` // of plans that read one
+	Liveness  ekyc.LivenessKind `json:"liveness"`           // the plan's kind
 	// Alternative is a real-time kind that the person may choose instead, Fallback a
 	// recorded one for browsers without a live camera; both may be empty.
 	Alternative ekyc.LivenessKind `json:"alternative,omitempty"`
@@ -70,6 +72,13 @@ type Identity struct {
 	Type   ekyc.DocumentType  `json:"type"`
 }
 
+// Document says which sides of the identity document are read, in order, and what a
+// picture of one may measure. What was read is told once, to whoever sent the picture.
+type Document struct {
+	Sides []ekyc.CardSide `json:"sides"`
+	Bytes int64           `json:"bytes"`
+}
+
 // Redirect holds the relying party's addresses as it gave them; the page checks them.
 type Redirect struct {
 	Success string `json:"success"`
@@ -83,7 +92,7 @@ type Result struct {
 	Reason   string `json:"reason"` // one of Reasons; empty when passed
 	MayRetry bool   `json:"mayRetry"`
 	// Mend tells that trying again makes sense only with another identity, which the
-	// capture subject may type.
+	// capture subject may type, or read from their document again.
 	Mend bool `json:"mend"`
 }
 
@@ -135,13 +144,16 @@ func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 	if c := s.Claim; c != nil {
 		v.Identity.Name, v.Identity.Number, v.Identity.Type = c.Name.String(), c.Number.String(), c.Type
 	}
+	if sides := s.Plan.Sides(); sides != nil {
+		v.Document = &Document{Sides: sides, Bytes: ekyc.MaxImage}
+	}
 	v.Step, v.Reason = step(s, v.State)
 	if a := deciding(s, v.State, now); a != nil {
 		v.Result = &Result{Attempt: a.Ordinal, Passed: a.Outcome == ekyc.Match}
 		if !v.Result.Passed {
 			v.Result.Reason = reason(a.Code)
 			v.Result.MayRetry = v.State == ekyc.Open && v.Step != StepUnusable
-			v.Result.Mend = v.Result.MayRetry && disowned[a.Code] && s.Plan.Identity == ekyc.IdentityEntered
+			v.Result.Mend = v.Result.MayRetry && disowned[a.Code] && (s.Plan.Identity == ekyc.IdentityEntered || s.Plan.Identity == ekyc.IdentityDocument)
 		}
 	}
 	return v
@@ -189,6 +201,8 @@ func step(s *ekyc.Session, st ekyc.State) (Step, string) {
 		return StepConsent, ""
 	case s.Plan.Identity == ekyc.IdentityEntered && s.Claim == nil:
 		return StepIdentity, ""
+	case s.Plan.Identity == ekyc.IdentityDocument && s.Claim == nil:
+		return StepDocument, ""
 	}
 	return StepCapture, ""
 }

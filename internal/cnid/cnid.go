@@ -157,3 +157,42 @@ func (n Name) GoString() string { return n.String() }
 
 // LogValue masks like String.
 func (n Name) LogValue() slog.Value { return slog.StringValue(n.String()) }
+
+// Mobile is a mobile number of the mainland: eleven digits, the first of them 1. It
+// masks itself when printed.
+type Mobile string
+
+// ParseMobile reads a mobile number. It tolerates the prefixes +86, 0086 and 86, and
+// spaces and hyphens between digits. The error holds no part of the number.
+func ParseMobile(s string) (Mobile, error) {
+	s = strings.NewReplacer(" ", "", "-", "").Replace(s)
+	for _, p := range []string{"+86", "0086", "86"} {
+		if t := strings.TrimPrefix(s, p); len(t) == 11 {
+			s = t
+			break
+		}
+	}
+	if len(s) != 11 {
+		return "", fmt.Errorf("a mobile number has 11 digits, not %d characters", len(s))
+	}
+	for i, c := range s {
+		if c < '0' || c > '9' || (i == 0 && c != '1') || (i == 1 && c < '3') {
+			return "", errors.New("a mobile number is 11 digits and begins with 13 to 19")
+		}
+	}
+	return Mobile(s), nil
+}
+
+// String shows the first three and the last two digits.
+func (m Mobile) String() string {
+	if len(m) != 11 {
+		return "***********"
+	}
+	return string(m[:3]) + "******" + string(m[9:])
+}
+
+// GoString is String, so that %#v masks too.
+func (m Mobile) GoString() string { return m.String() }
+
+// LogValue is String, so that logs mask too.
+func (m Mobile) LogValue() slog.Value { return slog.StringValue(m.String()) }

@@ -153,7 +153,10 @@ type Plan struct {
 	Actions     []string `toml:"actions"`  // that action kinds draw from; empty means all
 	Spoofing    bool     `toml:"spoofing"` // 合成图
 	Risk        bool     `toml:"risk"`     // 安全风控
-	Consent     Consent  `toml:"consent"`
+	// With identity "document": read 国徽面 too; refuse copies (身份证风控).
+	DocumentBack bool    `toml:"document_back"`
+	DocumentRisk bool    `toml:"document_risk"`
+	Consent      Consent `toml:"consent"`
 }
 
 // Consent replaces the built-in authorisation text.
@@ -252,6 +255,9 @@ func (a App) Record(created time.Time) ekyc.App {
 // none is given.
 func (p Plan) Record(created time.Time) ekyc.Plan {
 	consent := DefaultConsent()
+	if p.Identity == string(ekyc.IdentityDocument) {
+		consent = DocumentConsent()
+	}
 	if p.Consent.Version != "" || len(p.Consent.Text) > 0 {
 		consent = ekyc.Consent{Version: p.Consent.Version, Text: p.Consent.Text}
 	}
@@ -265,7 +271,7 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
 		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, KeepMedia: p.KeepMedia,
 		Fallback: ekyc.LivenessKind(p.Fallback), Alternative: ekyc.LivenessKind(p.Alternative), Actions: actions,
-		Spoofing: p.Spoofing, Risk: p.Risk,
+		Spoofing: p.Spoofing, Risk: p.Risk, DocumentBack: p.DocumentBack, DocumentRisk: p.DocumentRisk,
 		Consent: consent, Created: created,
 	}
 }

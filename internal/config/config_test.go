@@ -77,6 +77,13 @@ version = "bank-3"
 [plan.consent.text]
 zh-CN = "同意"
 en = "agree"
+
+[[plan]]
+id = "9"
+app = "1001"
+identity = "document"
+document_back = true
+document_risk = true
 `
 
 func TestWholeFile(t *testing.T) {
@@ -115,6 +122,12 @@ func TestWholeFile(t *testing.T) {
 	if b.Liveness != ekyc.LivenessFlash || b.Alternative != ekyc.LivenessAction || b.Fallback != ekyc.RecordedAction ||
 		!b.Spoofing || !b.Risk || !b.KeepMedia || !slices.Equal(b.Actions, []ekyc.Action{ekyc.Blink, ekyc.OpenMouth, ekyc.TurnLeft}) {
 		t.Errorf("plan 8 lacks a setting of liveness: %+v", b)
+	}
+	if d := cfg.Plans[2].Record(time.Unix(1, 0)); d.Identity != ekyc.IdentityDocument || !d.DocumentBack || !d.DocumentRisk {
+		t.Errorf("plan 9 lacks a setting of documents: %+v", d)
+	} else if !strings.Contains(d.Consent.Text["zh-CN"], "身份证件照片") || !strings.Contains(d.Consent.Text["en"], "pictures of your identity document") ||
+		d.Consent.Version == DefaultConsent().Version {
+		t.Errorf("plan 9 does not say that documents are photographed: %+v", d.Consent)
 	}
 	if b.MatchAt != 0.85 || b.Identity != ekyc.IdentityEntered || b.Consent.Version != "bank-3" || b.Consent.Text["en"] != "agree" {
 		t.Errorf("plan 8: %+v", b)

@@ -1,6 +1,10 @@
 package config
 
-import "shiren/internal/ekyc"
+import (
+	"strings"
+
+	"shiren/internal/ekyc"
+)
 
 // DefaultConsent is the authorisation text of plans that bring none. It says what is
 // collected, why, how long it is kept and what refusing means, as the Personal
@@ -34,4 +38,23 @@ func DefaultConsent() ekyc.Consent {
 By choosing "Agree" you confirm that you have read this and separately consent to the processing of your sensitive personal information for the purpose above.`,
 		},
 	}
+}
+
+// DocumentConsent is DefaultConsent for plans that read the capture subject's document.
+func DocumentConsent() ekyc.Consent {
+	c := DefaultConsent()
+	c.Version += "-document"
+	for lang, change := range map[string][2]string{
+		"zh-CN": {
+			"业务需要时,还包括您的姓名和证件号码。人脸信息和证件号码属于敏感个人信息。",
+			"您的身份证件照片,以及从中读取的姓名、性别、民族、出生日期、住址、证件号码、签发机关和有效期限。人脸信息、证件照片和证件号码属于敏感个人信息。",
+		},
+		"en": {
+			"where the service needs it, your name and identity document number as well. Face data and document numbers are sensitive personal information.",
+			"pictures of your identity document, and what is read from them: name, gender, nation, date of birth, address, number, issuing authority and validity. Face data, pictures of documents and document numbers are sensitive personal information.",
+		},
+	} {
+		c.Text[lang] = strings.Replace(c.Text[lang], change[0], change[1], 1)
+	}
+	return c
 }

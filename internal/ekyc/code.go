@@ -64,6 +64,20 @@ const (
 	ImageAnimated  Code = "image_animated"  // more than one frame
 	ImageDamaged   Code = "image_damaged"   // truncated or corrupt
 
+	// A document, as a picture of it shows it.
+	DocumentNone      Code = "document_none"       // no identity document in the picture
+	DocumentOther     Code = "document_other"      // a card of another kind
+	DocumentWrongSide Code = "document_wrong_side" // its other side
+	DocumentBlurred   Code = "document_blurred"    // or too small to be read
+	DocumentCut       Code = "document_cut"        // part of it lies outside the picture
+	DocumentGlare     Code = "document_glare"
+	DocumentDark      Code = "document_dark"
+	DocumentExpired   Code = "document_expired"
+	DocumentCopy      Code = "document_copy"     // 身份证风控 refused a copy
+	DocumentDoubtful  Code = "document_doubtful" // a field that was not surely read was not confirmed
+	BadDocumentField  Code = "bad_document_field"
+	DocumentTries     Code = "document_tries" // the token had its readings
+
 	// A recording.
 	VideoTooLarge Code = "video_too_large" // bytes
 	VideoTooLong  Code = "video_too_long"
@@ -112,6 +126,8 @@ func Codes() []Code {
 		BadName, BadIDNumber, BadDocumentType, IdentityMismatch, IdentityUnknown, PortraitNone, PortraitPoor,
 		SourceFailed, SourceMissing,
 		ImageEmpty, ImageNotBase64, ImageTooLarge, ImagePixels, ImageFormat, ImageHEIC, ImageAnimated, ImageDamaged,
+		DocumentNone, DocumentOther, DocumentWrongSide, DocumentBlurred, DocumentCut, DocumentGlare, DocumentDark,
+		DocumentExpired, DocumentCopy, DocumentDoubtful, BadDocumentField, DocumentTries,
 		VideoTooLarge, VideoTooLong, VideoTooShort, VideoFormat, VideoDamaged, VideoSilent,
 		NoFace, SeveralFaces, FaceSmall, FaceBlurred, FaceDark, FaceBright, FaceCut, FaceTurned, EyesClosed,
 		LivenessFailed, ChallengeStale, ChallengeUnmet, FaceChanged, RiskRefused, NonMatch, RefLiveness,

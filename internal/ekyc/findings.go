@@ -21,6 +21,8 @@ type Findings struct {
 	// Changed tells that the frames did not show one and the same face.
 	Changed bool
 	Risk    *Risk
+	// Printed is the comparison with the portrait printed on the document; nil without one.
+	Printed *Comparison
 }
 
 // LiveAt is the silent PAD score from which a presentation counts as bona fide.
@@ -95,6 +97,13 @@ func decide(s *Session, a *Attempt, f Findings) {
 			return
 		}
 		a.Checks = append(a.Checks, Check{CheckLiveness, Match, f.Live, at})
+	}
+	if f.Printed != nil {
+		o := Match
+		if f.Printed.Score < s.Plan.MatchAt {
+			o = NonMatched
+		}
+		a.Checks = append(a.Checks, Check{CheckDocument, o, f.Printed.Score, s.Plan.MatchAt})
 	}
 	if f.Failure != OK {
 		call(failedInterface(s.Plan, a.Kind, f), f.Failure)

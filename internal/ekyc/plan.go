@@ -59,6 +59,7 @@ const (
 	IdentityNone     IdentityInput = "none"     // no identity is asked for
 	IdentityDeclared IdentityInput = "declared" // 指定用户: the relying party declares it
 	IdentityEntered  IdentityInput = "entered"  // 手动输入: the capture subject types it
+	IdentityDocument IdentityInput = "document" // OCR: it is read from the capture subject's document, who confirms it
 )
 
 // LivenessKind is the presentation attack detection that a plan uses.
@@ -133,8 +134,11 @@ type Plan struct {
 	Actions     []Action // that action kinds draw from; empty means all six
 	Spoofing    bool     // 合成图: look for signs of injected or synthetic pictures
 	Risk        bool     // 安全风控: assess risk and report risk_level and risk_tag
-	Consent     Consent
-	Created     time.Time
+	// Of IdentityDocument: DocumentBack reads 国徽面 beside 人像面; DocumentRisk (身份证风控)
+	// refuses what the reader takes for a copy.
+	DocumentBack, DocumentRisk bool
+	Consent                    Consent
+	Created                    time.Time
 }
 
 // Consent is the authorisation text that the capture subject must agree to.

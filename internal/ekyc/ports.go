@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"shiren/internal/cnid"
 )
 
 // ErrAbsent is what a Store or Blobs says of something that it does not have.
@@ -187,4 +189,32 @@ type Videos interface {
 	Decode(ctx context.Context, recording []byte, fps float64) (Clip, error)
 	// Encode makes an mp4 of frames, for people to look at.
 	Encode(ctx context.Context, frames []ClipFrame) ([]byte, error)
+}
+
+// Carrier is a mobile network operator of the mainland.
+type Carrier string
+
+const (
+	ChinaMobile    Carrier = "mobile"    // 移动
+	ChinaUnicom    Carrier = "unicom"    // 联通
+	ChinaTelecom   Carrier = "telecom"   // 电信
+	ChinaBroadcast Carrier = "broadcast" // 广电
+)
+
+// MobileSource says whether a mobile number is registered to a claimed person.
+type MobileSource interface {
+	// Mobile answers Match, NonMatched (the number is known under somebody else), or
+	// NoRecord, and the number's carrier, "" where it is not known. An error means that it
+	// was not answered.
+	Mobile(ctx context.Context, c Claim, number cnid.Mobile) (Outcome, Carrier, error)
+}
+
+// FaceSource compares a probe with a portrait that it holds and does not give away: a
+// vendor upstream. Its scale is its own affair; it returns a calibrated Score.
+type FaceSource interface {
+	// Face answers Match, NonMatched or NoRecord (of the person, or of their portrait: then
+	// the error is nil and the score 0), and the comparison score. It answers identity too:
+	// NonMatched identity is an Error with IdentityMismatch, an unknown number one with
+	// IdentityUnknown. Any other error means that it was not answered.
+	Face(ctx context.Context, c Claim, probe []byte) (Outcome, Score, error)
 }

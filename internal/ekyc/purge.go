@@ -88,6 +88,13 @@ func (s *Service) purgeOne(ctx context.Context, ses *Session, p *Purged) error {
 				}
 			}
 		}
+		for try := range ses.Tries { // and what an interrupted reading did
+			for _, kind := range []EvidenceKind{EvidenceCardFront, EvidenceCardBack, EvidenceCardPortrait} {
+				if err := s.Blobs.Delete(ctx, s.blobRef(ses.Token, kind, 0, int64(try+1))); err != nil {
+					failed = err
+				}
+			}
+		}
 		if err := s.Store.Forget(ctx, ses.Token); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,9 @@ type Service struct {
 	Identity IdentitySource // nil: plans that compare with an authority are refused
 	Portrait PortraitSource // nil: likewise
 	Videos   Videos         // nil: recordings of video are refused, and none is kept
+	Cards    CardReader     // nil: plans that read an identity document are refused
+	Mobile   MobileSource   // nil: a mobile number cannot be checked
+	Face     FaceSource     // nil: the local engine compares with Portrait
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -199,6 +203,8 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
 	case p.Comparison == CompareAuthority && (s.Identity == nil || s.Portrait == nil):
 		return Session{}, Errorf(SourceMissing, "plan %s compares with an authority and none is configured", p.ID)
+	case p.Identity == IdentityDocument && s.Cards == nil:
+		return Session{}, Errorf(SourceMissing, "plan %s reads an identity document and this server has no reader", p.ID)
 	}
 	key, err := s.Sealer.NewKey()
 	if err != nil {
@@ -636,6 +642,7 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 	if f.liveness(ses.Plan.liveAt(p.Kind)) != OK {
 		return f
 	}
+	f.Printed = s.printed(ctx, ses, probe)
 	var ref Template
 	switch ses.Plan.Comparison {
 	case CompareNone:
@@ -823,8 +830,15 @@ func (s *Service) Result(ctx context.Context, app App, t Token) (Session, error)
 	if ses.State(now) == Gone {
 		return Session{}, Errorf(TokenInvalid, "the token is %s", Gone)
 	}
-	if len(ses.Charges()) == 0 {
-		if err := s.quota(ctx, app, ses.Plan.ChargeOf()); err != nil {
+	needs := []ChargeKind{ses.Plan.ChargeOf()}
+	if ses.Plan.Identity == IdentityDocument {
+		needs = append(needs, ChargeOCR)
+	}
+	for _, kind := range needs {
+		if slices.ContainsFunc(ses.Charges(), func(c Charge) bool { return c.Kind == kind }) {
+			continue // it was paid for
+		}
+		if err := s.quota(ctx, app, kind); err != nil {
 			return Session{}, err
 		}
 	}

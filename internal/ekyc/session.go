@@ -83,6 +83,7 @@ const (
 	CheckLiveness   CheckKind = "liveness"
 	CheckIdentity   CheckKind = "identity"
 	CheckComparison CheckKind = "comparison"
+	CheckDocument   CheckKind = "document" // the probe with the portrait printed on the document; decides nothing
 )
 
 // Check is one answered question of an attempt.
@@ -133,6 +134,7 @@ type Call struct {
 	Code      Code // OK for success
 	At        time.Time
 	LogID     string
+	Attempt   int // of CallOCR: the ordinal of the attempt that it was made for; otherwise 0
 }
 
 // Agreement records that the capture subject agreed to a consent text.
@@ -149,6 +151,10 @@ const (
 	EvidenceFace      EvidenceKind = "face"      // the attempt's best frame
 	EvidenceFrame     EvidenceKind = "frame"     // a further frame of the presentation
 	EvidenceVideo     EvidenceKind = "video"     // the presentation as video
+
+	EvidenceCardFront    EvidenceKind = "card_front"    // the document's rectified sides
+	EvidenceCardBack     EvidenceKind = "card_back"     //
+	EvidenceCardPortrait EvidenceKind = "card_portrait" // the portrait printed on it
 )
 
 // Evidence describes sealed bytes in the blob store.
@@ -193,6 +199,7 @@ type Attempt struct {
 	Demoted  bool         // Kind is the plan's Fallback
 	Response *Response    // to the challenge; nil where none was judged
 	Risk     *Risk        // nil where it was not assessed
+	Document *Document    // as it stood; nil where none was read
 }
 
 // Check returns the attempt's check of a kind, or false.
@@ -223,7 +230,11 @@ type Session struct {
 	Challenge *Challenge // the last one drawn; nil once it is used
 	Evidence  []Evidence
 	Calls     []Call
-	Key       []byte // wrapped data key of its evidence and of its own record
+	Document  *Document // nil until a side was read
+	Tries     int       // readings of documents that were begun
+	Watches   int       // times that a camera began to look for one
+	Read      []Charge  // of readings; Attempt is the one that they were made for
+	Key       []byte    // wrapped data key of its evidence and of its own record
 }
 
 // Until is when the session and all it holds must be erased.
@@ -386,6 +397,7 @@ func (s *Session) Begin(now time.Time, logID string) (ordinal int, err error) {
 		c := *s.Claim
 		a.Claim = &c
 	}
+	a.Document = s.Document
 	s.Attempts = append(s.Attempts, a)
 	return n, nil
 }
@@ -429,7 +441,7 @@ func (s *Session) Fail(now time.Time, code Code, logID string) error {
 	}
 	s.release()
 	s.Attempts = append(s.Attempts, Attempt{
-		Ordinal: len(s.Attempts) + 1, Begun: now, Lease: now, Finished: now, Outcome: Failed, Code: code, LogID: logID,
+		Ordinal: len(s.Attempts) + 1, Begun: now, Lease: now, Finished: now, Outcome: Failed, Code: code, LogID: logID, Document: s.Document,
 	})
 	return nil
 }
@@ -459,9 +471,9 @@ func (s *Session) Verifications(now time.Time) []Attempt {
 	return list
 }
 
-// Charges lists all charges of the session in order of attempts.
+// Charges lists all charges of the session: of readings, then in order of attempts.
 func (s *Session) Charges() []Charge {
-	var list []Charge
+	list := slices.Clone(s.Read)
 	for _, a := range s.Attempts {
 		list = append(list, a.Charges...)
 	}

@@ -50,11 +50,14 @@ func (p Plan) Validate() error {
 	if !slices.Contains([]ComparisonSource{CompareNone, CompareUploaded, CompareAuthority}, p.Comparison) {
 		bad("plan %s: comparison %q: want none, uploaded or authority", p.ID, p.Comparison)
 	}
-	if !slices.Contains([]IdentityInput{IdentityNone, IdentityDeclared, IdentityEntered}, p.Identity) {
-		bad("plan %s: identity %q: want none, declared or entered", p.ID, p.Identity)
+	if !slices.Contains([]IdentityInput{IdentityNone, IdentityDeclared, IdentityEntered, IdentityDocument}, p.Identity) {
+		bad("plan %s: identity %q: want none, declared, entered or document", p.ID, p.Identity)
 	}
 	if p.Comparison == CompareAuthority && p.Identity == IdentityNone {
-		bad("plan %s: comparison with an authority needs an identity: declared or entered", p.ID)
+		bad("plan %s: comparison with an authority needs an identity: declared, entered or document", p.ID)
+	}
+	if p.Identity != IdentityDocument && (p.DocumentBack || p.DocumentRisk) {
+		bad("plan %s: document_back and document_risk belong to identity document, and it is %s", p.ID, p.Identity)
 	}
 	p.liveness(bad)
 	for _, l := range []struct {

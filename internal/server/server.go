@@ -42,6 +42,8 @@ type Options struct {
 	Engine ekyc.Engine
 	// Videos, when given, is used in place of ffmpeg.
 	Videos ekyc.Videos
+	// Cards, when given, reads identity documents.
+	Cards ekyc.CardReader
 }
 
 func (o *Options) fill() {
@@ -112,7 +114,7 @@ func (d *Data) Close() error { return d.Store.Close() }
 func (d *Data) core(o Options) *ekyc.Service {
 	return &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer, Identity: d.Registry, Portrait: d.Registry,
-		Videos: o.Videos, Now: o.Now, Rand: o.Rand, Log: o.Log,
+		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log,
 	}
 }
 

@@ -104,6 +104,9 @@ func toUTC(s *ekyc.Session) {
 	for i := range s.Evidence {
 		utc(&s.Evidence[i].Until)
 	}
+	for i := range s.Read {
+		utc(&s.Read[i].At)
+	}
 	for i := range s.Calls {
 		utc(&s.Calls[i].At)
 	}

@@ -312,6 +312,7 @@ type Kit struct {
 	Clock     *Clock
 	Engine    *Engine
 	Authority *Authority
+	Reader    *CardReader
 	Logs      *Logs
 	App       ekyc.App // key ak0123456789, secret sk0123456789
 	Other     ekyc.App // another relying party, without plans
@@ -329,6 +330,8 @@ type Kit struct {
 //	7  liveness by actions, or recorded ones
 //	8  liveness by distance, or a recorded video
 //	9  liveness of an uploaded picture; the token dies with a failed attempt
+//	10 liveness only, identity read from the front of a document
+//	11 an authority, identity read from both sides of a document, copies refused
 var plans = []ekyc.Plan{
 	{ID: "1", Comparison: ekyc.CompareNone, Identity: ekyc.IdentityNone},
 	{ID: "2", Comparison: ekyc.CompareUploaded, Identity: ekyc.IdentityNone},
@@ -339,6 +342,8 @@ var plans = []ekyc.Plan{
 	{ID: "7", Liveness: ekyc.LivenessAction, Fallback: ekyc.RecordedAction},
 	{ID: "8", Liveness: ekyc.LivenessDistance, Fallback: ekyc.RecordedVideo},
 	{ID: "9", Liveness: ekyc.RecordedPicture, EndsOnFailure: true},
+	{ID: "10", Identity: ekyc.IdentityDocument},
+	{ID: "11", Comparison: ekyc.CompareAuthority, Identity: ekyc.IdentityDocument, DocumentBack: true, DocumentRisk: true},
 }
 
 // New builds a service for the length of a test.
@@ -362,12 +367,12 @@ func New(t testing.TB) *Kit {
 		t.Fatalf("testkit: %v", err)
 	}
 	k := &Kit{
-		T: t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Logs: &Logs{}, BlobDir: dir,
+		T: t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Reader: &CardReader{}, Logs: &Logs{}, BlobDir: dir,
 		App:   ekyc.App{ID: "8574074", Name: "test app", Key: "ak0123456789", Secret: "sk0123456789", Created: Start},
 		Other: ekyc.App{ID: "8574075", Name: "another app", Key: "akOther6789", Secret: "skOther6789", Created: Start},
 	}
 	k.Service = &ekyc.Service{
-		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority,
+		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Cards: k.Reader,
 		Now: k.Clock.Now, Rand: chance, Log: slog.New(slog.NewTextHandler(k.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, a := range []ekyc.App{k.App, k.Other} {

@@ -28,6 +28,7 @@ type Core interface {
 	Declare(ctx context.Context, app ekyc.App, t ekyc.Token, c ekyc.Claim) error
 	DeclareFirst(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
 	Enrol(ctx context.Context, app ekyc.App, t ekyc.Token, image []byte, quality, liveness ekyc.Level) error
+	Recognise(ctx context.Context, app ekyc.App, image []byte, side ekyc.CardSide, logID string) (ekyc.CardReading, error)
 	Compare(ctx context.Context, app ekyc.App, a, b ekyc.Picture, logID string) (ekyc.Compared, error)
 	Result(ctx context.Context, app ekyc.App, t ekyc.Token) (ekyc.Session, error)
 	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
@@ -49,7 +50,7 @@ type Config struct {
 
 // Prefixes are the paths that the handler of New serves, each with all below it. The
 // page at /face/print/ is not among them.
-var Prefixes = []string{"/oauth/2.0/", "/rpc/2.0/brain/solution/faceprint/", "/solution/faceprint/", "/rest/2.0/face/"}
+var Prefixes = []string{"/oauth/2.0/", "/rpc/2.0/brain/solution/faceprint/", "/solution/faceprint/", "/rest/2.0/face/", "/rest/2.0/ocr/"}
 
 // Limits of a request. Seed: an image has at most 10 MB of base64 text. The rest are our
 // choices: slack for the other fields and for characters that JSON or a form escapes.
@@ -85,6 +86,7 @@ func New(core Core, cfg Config) http.Handler {
 		baidu.PathVideo:   http.HandlerFunc(h.video),
 		baidu.PathMatchV3: h.serve(rest, maxMatch, h.matchV3),
 		baidu.PathMatchV4: h.serve(rest, maxMatch, h.matchV4),
+		baidu.PathOCR:     h.serve(ocr, maxUpload, h.idcard),
 	}
 	for name, handle := range map[string]http.Handler{
 		"verifyToken/generate": h.serve(scheme, maxBody, h.generate),
@@ -121,6 +123,7 @@ const (
 	scheme     family = iota
 	schemeOpen        // scheme, and may be called with a verify token alone
 	rest
+	ocr // rest, with a flat reply and codes of its own table
 )
 
 // call is one request on its way through.
@@ -262,6 +265,10 @@ func (h *handler) access(ctx context.Context, text string) (ekyc.App, error) {
 
 // reply is the envelope of a result.
 func (h *handler) reply(c *call, result any) any {
+	if r, ok := result.(*baidu.IDCardReply); ok {
+		r.LogID = restLogID(c.logID)
+		return r
+	}
 	if c.family == rest {
 		return baidu.RestReply[any]{
 			ErrorMsg: baidu.OK.Message(), LogID: restLogID(c.logID), Timestamp: h.now().Unix(), Result: result,
@@ -283,7 +290,7 @@ func (h *handler) refuse(w http.ResponseWriter, c *call, err error) {
 }
 
 func envelope(c *call, code baidu.Code, detail string) any {
-	if c.family == rest {
+	if c.family == rest || c.family == ocr {
 		return baidu.RestRefusal{ErrorCode: code, ErrorMsg: code.Message(), LogID: restLogID(c.logID), Detail: detail}
 	}
 	return baidu.Refusal{
@@ -303,8 +310,11 @@ func (h *handler) vendor(c *call, err error) (baidu.Code, string) {
 	}
 	e := codes[core]
 	code := e.scheme
-	if c.family == rest {
+	switch c.family {
+	case rest:
 		code = e.rest
+	case ocr:
+		code = ocrCode(core)
 	}
 	attrs = append(attrs, "code", string(core), "error_code", int(code))
 	switch core {

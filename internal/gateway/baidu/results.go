@@ -93,6 +93,7 @@ func (h *handler) detail(c *call) (any, error) {
 	if a.Compared {
 		out.VerifyResult.Score = percent(a.Score)
 	}
+	h.card(c.r.Context(), &ses, a, &out)
 	if a.Claim != nil {
 		out.IDCardConfirm = &baidu.DetailConfirm{Name: string(a.Claim.Name), IDCardNumber: string(a.Claim.Number)}
 	}
@@ -228,8 +229,11 @@ func (h *handler) getAll(c *call) (any, error) {
 			out.OCRChargeCount++
 		}
 	}
+	before := 0
 	for i, a := range ses.Verifications(h.now()) {
-		out.VerifyResult = append(out.VerifyResult, h.record(c.r, &ses, a, i+1))
+		v := h.record(c.r, &ses, a, i+1)
+		h.recordCard(c.r, &ses, a, before, &v)
+		out.VerifyResult, before = append(out.VerifyResult, v), a.Ordinal
 	}
 	out.VerifyCount = len(out.VerifyResult)
 	return out, nil
@@ -245,10 +249,6 @@ func (h *handler) record(r *http.Request, ses *ekyc.Session, a ekyc.Attempt, ord
 		VerifyDetail:   baidu.VerifyDetail{IsDemote: demoted(ses, a)},
 	}
 	for _, ch := range a.Charges {
-		if ch.Kind == ekyc.ChargeOCR {
-			v.IsOCRCharge, v.OCRChargeTime, v.OCRCount = true, stamp(ch.At), v.OCRCount+1
-			continue
-		}
 		v.IsCharged, v.ChargeTime = true, stamp(ch.At)
 		v.ChargeType = map[ekyc.ChargeKind]string{
 			ekyc.ChargeVerify: baidu.ChargeVerify, ekyc.ChargeMatch: baidu.ChargeMatch, ekyc.ChargeLive: baidu.ChargeLive,

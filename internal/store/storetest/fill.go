@@ -26,6 +26,9 @@ func Full(token ekyc.Token) ekyc.Session {
 			s.Attempts[i].Charges[j].ID += "-" + token.Digest() // the ledger's names are unique
 		}
 	}
+	for i := range s.Read {
+		s.Read[i].ID += "-" + token.Digest()
+	}
 	return s
 }
 

@@ -44,6 +44,7 @@ beforeEach(() => {
       hint: (h, p, phase) => heard.push(`hint ${h} ${p} ${phase}`.trimEnd()),
       cue: (c) => heard.push(`cue ${c.n} ${c.colour ?? c.action ?? c.near} ${c.for}`),
       again: (why) => heard.push(`again ${why}`),
+      take: () => heard.push('take'),
       working: () => heard.push('working'),
       orphaned: () => heard.push('orphaned'),
       result: (v) => heard.push(`result ${v.state}`),
@@ -104,6 +105,18 @@ describe('the capture link', () => {
       'cue 3 false 3000',
       'again no_face',
     ])
+  })
+
+  it('rests once the document is to be photographed, and looks again when it is asked to', () => {
+    connect()
+    const first = newest()
+    first.says({ type: 'take' })
+    first.onclose?.()
+    expect([heard, states.at(-1), first.closed]).toEqual([['take'], 'idle', true])
+    vi.advanceTimersByTime(60_000)
+    expect(sockets).toHaveLength(1)
+    connect()
+    expect([sockets.length, states.at(-1)]).toEqual([2, 'ready'])
   })
 
   it('comes back after the connection is lost, waiting ever longer, with a new count', () => {

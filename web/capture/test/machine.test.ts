@@ -94,6 +94,22 @@ describe('the way through', () => {
     expect(last(see({ result: result({ mend: true }) }), { type: 'retry' }, failed)).toEqual({ at: 'intro' })
   })
 
+  it('passes by the document where one is read, and returns to it when it did not check out', () => {
+    const asked: Partial<View> = { document: { sides: ['front'], bytes: 1000 } }
+    expect(
+      story(see({ ...asked, step: 'consent' }), see({ ...asked, step: 'document' }), see(asked)).map(
+        (s) => s.at,
+      ),
+    ).toEqual(['consent', 'document', 'intro'])
+    expect(last(see({ ...asked, result: result({ mend: true }) }), { type: 'retry' })).toEqual({
+      at: 'document',
+    })
+    const cancelled = result({ reason: 'cancelled' })
+    const declined: Event = { type: 'ended', view: view({ ...asked, step: 'document', result: cancelled }) }
+    expect(last(declined, { type: 'retry' })).toEqual({ at: 'document' })
+    expect(stage({ screen: { at: 'document' }, view: null, environment: null, kind: null })).toBe('document')
+  })
+
   it('shows that it was given up, and starts over where it was', () => {
     const cancelled = result({ reason: 'cancelled' })
     const declined: Event = { type: 'ended', view: view({ step: 'consent', result: cancelled }) }

@@ -1,5 +1,5 @@
 import { deviceNumber } from './device'
-import type { Prompts, Recorded, View } from './protocol'
+import type { Prompts, Reading, Recorded, Side, View } from './protocol'
 
 const base = '/face/print/api/'
 
@@ -59,20 +59,36 @@ export class Api {
     post('identity', { token: this.token, name, number, type })
   challenge = (kind: Recorded) => post<Prompts>('challenge', { token: this.token, kind })
 
-  /** Uploads a recording. fetch tells no progress of what it sends; XMLHttpRequest does. */
-  recording(challenge: string, file: Blob, camera: string, progress: (share: number) => void): Promise<View> {
+  /** Uploads a recording. */
+  recording = (challenge: string, file: Blob, camera: string, progress: (share: number) => void) =>
+    this.upload<View>('recording', file, progress, {
+      'Shiren-Challenge': challenge,
+      'Shiren-Camera': encodeURIComponent(camera),
+      'Shiren-Device': deviceNumber(),
+    })
+
+  /** Has a side of the document read from a picture. */
+  document = (side: Side, file: Blob, progress: (share: number) => void) =>
+    this.upload<Reading>('document', file, progress, { 'Shiren-Side': side })
+  confirm = (fields: Record<string, string>) => post('document/confirm', { token: this.token, fields })
+
+  // fetch tells no progress of what it sends; XMLHttpRequest does.
+  private upload<T>(
+    path: string,
+    file: Blob,
+    progress: (share: number) => void,
+    headers: Record<string, string>,
+  ): Promise<T> {
     return new Promise((done, fail) => {
       const x = new XMLHttpRequest()
-      x.open('POST', base + 'recording')
+      x.open('POST', base + path)
       x.responseType = 'json'
       x.timeout = 180_000
       x.setRequestHeader('Authorization', 'Bearer ' + this.token)
-      x.setRequestHeader('Shiren-Challenge', challenge)
-      x.setRequestHeader('Shiren-Camera', encodeURIComponent(camera))
-      x.setRequestHeader('Shiren-Device', deviceNumber())
+      for (const [name, value] of Object.entries(headers)) x.setRequestHeader(name, value)
       x.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
       x.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total)
-      x.onload = () => (x.status === 200 ? done(x.response as View) : fail(failure(x.response)))
+      x.onload = () => (x.status === 200 ? done(x.response as T) : fail(failure(x.response)))
       x.onerror = x.ontimeout = x.onabort = () => fail(new Unreachable())
       x.send(file)
     })

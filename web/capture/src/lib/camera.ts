@@ -2,17 +2,17 @@
 
 export type CameraFault = 'camera_denied' | 'camera_absent' | 'camera_busy' | 'camera_failed' | 'camera_lost'
 
-/** Opens a camera: the chosen one, which must be there, or the front one. Rejects with what
- * getUserMedia says. */
-export function openCamera(chosen = '', audio = false): Promise<MediaStream> {
+/** Opens a camera: the chosen one, which must be there, or the front one, or the rear one for
+ * a document, whose print wants more pixels. Rejects with what getUserMedia says. */
+export function openCamera(chosen = '', audio = false, rear = false): Promise<MediaStream> {
   return navigator.mediaDevices.getUserMedia({
     audio,
     // 4:3 shows the most of what a phone's front camera sees; nothing here is required,
     // so that any camera will do.
     video: {
-      ...(chosen ? { deviceId: { exact: chosen } } : { facingMode: 'user' }),
-      width: { ideal: 1280 },
-      height: { ideal: 960 },
+      ...(chosen ? { deviceId: { exact: chosen } } : { facingMode: rear ? 'environment' : 'user' }),
+      width: { ideal: rear ? 1920 : 1280 },
+      height: { ideal: rear ? 1440 : 960 },
       frameRate: { ideal: 30 },
     },
   })
@@ -85,6 +85,7 @@ export function grabFrame(
   video: HTMLVideoElement,
   canvas: HTMLCanvasElement,
   short = shortSide,
+  quality = 0.85,
 ): Promise<Blob | null> {
   const { width, height } = frameSize(video.videoWidth, video.videoHeight, short)
   if (canvas.width !== width || canvas.height !== height) {
@@ -94,5 +95,5 @@ export function grabFrame(
   const g = canvas.getContext('2d', { alpha: false })
   if (!g) return Promise.resolve(null)
   g.drawImage(video, 0, 0, width, height)
-  return new Promise((done) => canvas.toBlob(done, 'image/jpeg', 0.85))
+  return new Promise((done) => canvas.toBlob(done, 'image/jpeg', quality))
 }

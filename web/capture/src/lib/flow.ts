@@ -143,6 +143,7 @@ export function useFlow() {
     close,
     agree: () => post(() => api.consent(state.view?.consent.version ?? '')),
     identify: (name: string, number: string, type: number) => post(() => api.identity(name, number, type)),
+    confirm: (fields: Record<string, string>) => post(() => api.confirm(fields)),
     begin: (kind?: Kind) => send({ type: 'begin', kind }),
     retry: () => send({ type: 'retry' }),
     reload: () => send({ type: 'reload' }),

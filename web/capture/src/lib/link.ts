@@ -14,6 +14,8 @@ export interface LinkHandlers {
   cue(c: Cue): void
   /** The presentation broke; another challenge follows. */
   again(why: string): void
+  /** The document is in view: photograph it now. The link rests until it is opened again. */
+  take?(): void
   working(): void
   /** The socket broke after the presentation was complete: its result must be asked for. */
   orphaned(): void
@@ -31,6 +33,7 @@ export interface Hello {
   kind: string
   camera: string
   device: string
+  side?: string // of a document that the camera looks for
 }
 
 /** The header of a frame: its number and the page's clock in ms, 32 bits each, big-endian. */
@@ -134,6 +137,11 @@ export class Link {
         return
       case 'again':
         this.on.again(m.why ?? '')
+        return
+      case 'take':
+        this.hangUp()
+        this.set('idle')
+        this.on.take?.()
         return
       case 'working':
         this.analysing = true

@@ -11,6 +11,7 @@ export type Screen =
   | { at: 'loading' }
   | { at: 'consent' }
   | { at: 'identity' }
+  | { at: 'document' }
   | { at: 'intro' }
   | { at: 'capture' }
   | { at: 'record' } // of the recorded kinds
@@ -81,11 +82,11 @@ export function next(s: State, e: Event): State {
     }
     case 'retry':
       if (!s.view?.result?.mayRetry) return s
-      if (s.view.result.mend) return { ...s, screen: { at: 'identity' } }
+      if (s.view.result.mend) return { ...s, screen: { at: s.view.document ? 'document' : 'identity' } }
       // Who declined before agreeing has those steps still to take.
       return {
         ...s,
-        screen: s.view.step === 'consent' || s.view.step === 'identity' ? { at: s.view.step } : lens(s),
+        screen: before(s.view) ?? lens(s),
       }
     case 'working':
       return { ...s, screen: { at: 'working' } }
@@ -100,6 +101,11 @@ export function next(s: State, e: Event): State {
   }
 }
 
+/** The screen of a step that precedes the capture, or null. */
+function before(v: View): Screen | null {
+  return v.step === 'consent' || v.step === 'identity' || v.step === 'document' ? { at: v.step } : null
+}
+
 function show(s: State, v: View): Screen {
   const fresh = s.screen.at === 'working' || s.screen.at === 'capture' || s.screen.at === 'record'
   switch (v.step) {
@@ -112,16 +118,18 @@ function show(s: State, v: View): Screen {
       return { at: 'working' }
   }
   if (s.environment && !rescue(s, v)) return trouble(s.environment)
-  if (v.step === 'consent' || v.step === 'identity') return { at: v.step }
-  const asked = s.screen.at === 'consent' || s.screen.at === 'identity'
+  const first = before(v)
+  if (first) return first
+  const asked = s.screen.at === 'consent' || s.screen.at === 'identity' || s.screen.at === 'document'
   return v.result && !asked ? { at: 'result', fresh } : { at: 'intro' }
 }
 
 /** The step of the way that a screen belongs to, for the progress line. */
-export function stage(s: State): 'consent' | 'identity' | 'capture' | 'result' | null {
+export function stage(s: State): 'consent' | 'identity' | 'document' | 'capture' | 'result' | null {
   switch (s.screen.at) {
     case 'consent':
     case 'identity':
+    case 'document':
     case 'result':
       return s.screen.at
     case 'intro':

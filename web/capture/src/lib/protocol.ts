@@ -1,6 +1,6 @@
 // What the server says. The package comment of internal/capture is its description.
 
-export type Step = 'consent' | 'identity' | 'capture' | 'running' | 'done' | 'unusable'
+export type Step = 'consent' | 'identity' | 'document' | 'capture' | 'running' | 'done' | 'unusable'
 export type Unusable = 'expired' | 'attempts' | 'ref_missing' | 'claim_missing'
 
 /** The kinds of liveness: real-time ones stream frames, recorded ones upload a file. */
@@ -11,6 +11,22 @@ export type Action = 'blink' | 'mouth' | 'left' | 'right' | 'up' | 'down'
 
 const recordedKinds: readonly string[] = ['picture', 'video', 'recorded_action', 'digits']
 export const isRecorded = (k: Kind): k is Recorded => recordedKinds.includes(k)
+
+/** The sides of an identity document: with the portrait, and with the emblem. */
+export type Side = 'front' | 'back'
+
+/** One field of a side as it was read. One that is doubtful must be confirmed or corrected. */
+export interface ReadField {
+  name: string
+  value: string
+  doubtful: boolean
+}
+
+export interface Reading {
+  side: Side
+  fields: ReadField[]
+  session: View
+}
 
 export interface Result {
   attempt: number
@@ -27,7 +43,13 @@ export interface View {
   title: string
   hideTitle: boolean
   consent: { version: string; text: Record<string, string> | null; given: boolean }
-  identity: { mode: 'none' | 'declared' | 'entered'; name?: string; number?: string; type: number }
+  identity: {
+    mode: 'none' | 'declared' | 'entered' | 'document'
+    name?: string
+    number?: string
+    type: number
+  }
+  document?: { sides: Side[]; bytes: number }
   liveness: Kind
   alternative?: Kind
   fallback?: Kind
@@ -68,6 +90,7 @@ export type Message =
   | { type: 'hint'; hint: string; progress: number; seen: number; phase?: string }
   | ({ type: 'cue' } & Cue)
   | { type: 'again'; why?: string }
+  | { type: 'take' } // the document is in view: photograph it now
   | { type: 'working' }
   | { type: 'result'; session: View }
   | { type: 'error'; code: string }
@@ -77,7 +100,7 @@ export function readMessage(data: unknown): Message | null {
   if (typeof data !== 'string') return null
   try {
     const m = JSON.parse(data) as Message
-    return ['ready', 'hint', 'cue', 'again', 'working', 'result', 'error'].includes(m.type) ? m : null
+    return ['ready', 'hint', 'cue', 'again', 'take', 'working', 'result', 'error'].includes(m.type) ? m : null
   } catch {
     return null
   }

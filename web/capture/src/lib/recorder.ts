@@ -34,11 +34,9 @@ export function promptAt(p: Prompts, ms: number) {
   return p.cues.find((c) => ms >= c.after && ms < c.after + c.for) ?? null
 }
 
-/** Pictures are sent with their long side at most this many pixels long. */
-const longSide = 1600
-
-/** Makes a JPEG of any picture that the browser reads; what it does not read goes as it is. */
-export async function toJpeg(file: Blob): Promise<Blob> {
+/** Makes a JPEG of any picture that the browser reads, with its long side at most so many pixels
+ * long; what it does not read goes as it is. */
+export async function toJpeg(file: Blob, longSide = 1600): Promise<Blob> {
   try {
     const picture = await createImageBitmap(file, { imageOrientation: 'from-image' })
     const scale = Math.min(1, longSide / Math.max(picture.width, picture.height))

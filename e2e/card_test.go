@@ -1,0 +1,416 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"shiren/internal/config"
+	"shiren/internal/ekyc"
+	"shiren/internal/engine/enginetest"
+)
+
+// wallet holds pictures of an identity document and what a reader must find in them.
+type wallet struct {
+	front, back, other []byte // JPEG; other is a card of another kind
+	name, number       string
+	reader             ekyc.CardReader // nil: the server has its own
+}
+
+// Synthetic: GB 11643's own example.
+const cardNumber = "11010519491231002X"
+
+// painted is a reader of painted cards: a picture is a front, a back or another card by
+// the colour of most of it that is not grey. It stands in where the server has no reader.
+type painted struct{ portrait []byte }
+
+var paints = map[string]color.RGBA{"front": {255, 60, 255, 255}, "back": {60, 255, 255, 255}, "other": {255, 255, 60, 255}}
+
+// paint draws a card of the shape 85.6 to 54 on a dark table.
+func paint(t *testing.T, kind string) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 1280, 960))
+	draw.Draw(img, img.Bounds(), image.NewUniform(color.Gray{50}), image.Point{}, draw.Src)
+	draw.Draw(img, image.Rect(90, 133, 1190, 827), image.NewUniform(paints[kind]), image.Point{}, draw.Src)
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// find tells what is painted in a picture and where.
+func (painted) find(picture []byte) (kind string, at image.Rectangle, err error) {
+	img, err := jpeg.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return "", at, ekyc.Errorf(ekyc.ImageFormat, "not a JPEG image")
+	}
+	boxes, counts := map[string]image.Rectangle{}, map[string]int{}
+	b := img.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y += 4 {
+		for x := b.Min.X; x < b.Max.X; x += 4 {
+			r, g, bl, _ := img.At(x, y).RGBA()
+			for k, c := range paints {
+				near := func(v uint32, w uint8) bool { return int(v>>8)-int(w) < 40 && int(w)-int(v>>8) < 40 }
+				if near(r, c.R) && near(g, c.G) && near(bl, c.B) {
+					boxes[k] = boxes[k].Union(image.Rect(x, y, x+4, y+4))
+					counts[k]++
+				}
+			}
+		}
+	}
+	for k, n := range counts {
+		if n*16*20 > b.Dx()*b.Dy() && n > counts[kind] {
+			kind, at = k, boxes[k]
+		}
+	}
+	return kind, at, nil
+}
+
+func (p painted) status(kind string, side ekyc.CardSide) ekyc.CardStatus {
+	switch kind {
+	case "":
+		return ekyc.CardNone
+	case "other":
+		return ekyc.CardOther
+	case string(side):
+		return ekyc.CardReadable
+	}
+	return ekyc.CardWrongSide
+}
+
+func corners(r image.Rectangle) (q [4]ekyc.Point) {
+	for i, p := range [4]image.Point{r.Min, {r.Max.X, r.Min.Y}, r.Max, {r.Min.X, r.Max.Y}} {
+		q[i] = ekyc.Point{X: float64(p.X), Y: float64(p.Y)}
+	}
+	return q
+}
+
+func (p painted) GlanceCard(_ context.Context, picture []byte, side ekyc.CardSide) (ekyc.CardGlance, error) {
+	kind, at, err := p.find(picture)
+	g := ekyc.CardGlance{Status: p.status(kind, side), Quad: corners(at), Width: float64(at.Dx()), Sharp: 0.8}
+	if kind == "front" || kind == "back" {
+		g.Side = ekyc.CardSide(kind)
+	}
+	return g, err
+}
+
+func (p painted) ReadCard(_ context.Context, picture []byte, side ekyc.CardSide) (ekyc.CardReading, error) {
+	kind, at, err := p.find(picture)
+	r := ekyc.CardReading{Side: ekyc.CardSide(kind), Status: p.status(kind, side), Quad: corners(at), Width: float64(at.Dx()), Sharp: 0.8}
+	if err != nil || r.Status != ekyc.CardReadable {
+		return r, err
+	}
+	r.Crop = picture
+	if side == ekyc.CardBack {
+		r.Words = map[ekyc.CardField]ekyc.CardWord{
+			ekyc.CardAuthority: {Value: "某市公安局"}, ekyc.CardIssued: {Value: "20200131"}, ekyc.CardExpires: {Value: "20400131"},
+		}
+		return r, nil
+	}
+	r.Portrait = p.portrait
+	r.Words = map[ekyc.CardField]ekyc.CardWord{
+		ekyc.CardName: {Value: "赵六"}, ekyc.CardGender: {Value: "女"}, ekyc.CardNation: {Value: "汉"}, ekyc.CardBirthday: {Value: "19491231"},
+		ekyc.CardAddress: {Value: "某省某市某街道1号", Doubtful: true}, ekyc.CardNumber: {Value: cardNumber},
+	}
+	return r, nil
+}
+
+// paintedWallet is his, with his own portrait printed on it.
+func paintedWallet(t *testing.T) wallet {
+	return wallet{
+		front: paint(t, "front"), back: paint(t, "back"), other: paint(t, "other"), name: "赵六", number: cardNumber,
+		reader: painted{enginetest.File(t, hisPhoto)},
+	}
+}
+
+// openDocuments is open with a plan of documents for each name: both sides where it ends in "both".
+func openDocuments(t *testing.T, w wallet, plans ...string) *house {
+	t.Helper()
+	var more []func(*config.Plan)
+	for _, id := range plans {
+		more = append(more, func(p *config.Plan) {
+			p.ID, p.Name, p.Identity, p.DocumentBack = id, id, string(ekyc.IdentityDocument), strings.HasSuffix(id, "both")
+		})
+	}
+	h := open(t, more...)
+	if w.reader != nil {
+		h.Service.Cards = w.reader
+	}
+	return h
+}
+
+// hand is a camera before which somebody holds the document as the page asks for it, and
+// then himself. Each side is first not there, then the wrong way round, then too far away,
+// each until the page says so. If Empty, no document is ever there.
+type hand struct {
+	Front string   `json:"front"` // JPEG in base64
+	Back  string   `json:"back"`
+	Face  []string `json:"face"`
+	Empty bool     `json:"empty"`
+}
+
+func newHand(t *testing.T, w wallet, empty bool) hand {
+	t.Helper()
+	h := hand{Front: base64.StdEncoding.EncodeToString(w.front), Back: base64.StdEncoding.EncodeToString(w.back), Empty: empty}
+	dir := t.TempDir()
+	ffmpeg(t, "-ss", "63.5", "-t", "2.5", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+		"-vf", "scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=12", "-q:v", "4", filepath.Join(dir, "%03d.jpg"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no frames of him: %v", err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Face = append(h.Face, base64.StdEncoding.EncodeToString(b))
+	}
+	return h
+}
+
+func (h hand) install(t *testing.T, ctx context.Context) {
+	t.Helper()
+	set, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inject(t, ctx, strings.Replace(handScript, "SETTINGS", string(set), 1))
+}
+
+const handScript = `(() => {
+	const set = SETTINGS
+	if (!navigator.mediaDevices) return
+	const bitmap = (s) => createImageBitmap(new Blob([Uint8Array.from(atob(s), (c) => c.charCodeAt(0))], { type: 'image/jpeg' }))
+	navigator.mediaDevices.getUserMedia = async () => {
+		const cards = { front: await bitmap(set.front), back: await bitmap(set.back) }
+		const face = await Promise.all(set.face.map(bitmap))
+		const canvas = document.createElement('canvas')
+		canvas.width = 1280
+		canvas.height = 960
+		const g = canvas.getContext('2d')
+		let side = '', n = 0
+		const tick = () => {
+			const page = document.querySelector('[data-testid="screen-document"]')
+			const want = page ? page.dataset.side : ''
+			if (want !== side) { side = want; n = 0 }
+			g.fillStyle = '#333'
+			g.fillRect(0, 0, 1280, 960)
+			if (!page) {
+				const i = n++ % (2 * face.length - 2)
+				g.drawImage(face[i < face.length ? i : 2 * face.length - 2 - i], 0, 0, 1280, 960)
+				return
+			}
+			// Nobody does better before they have been told what is wrong.
+			const hint = document.querySelector('[data-testid="document-hint"]')?.dataset.hint
+			if (!set.empty && hint === ['no_card', 'wrong_side', 'closer'][n]) n++
+			if (n === 1) g.drawImage(cards[side === 'front' ? 'back' : 'front'], 0, 0)
+			if (n === 2) g.drawImage(cards[side], 400, 300, 480, 360)
+			if (n === 3) g.drawImage(cards[side], 0, 0)
+		}
+		tick()
+		setInterval(tick, 1000 / 12)
+		return canvas.captureStream(15)
+	}
+})()`
+
+// heard keeps the hints that the page was given.
+const listen = `(() => {
+	window.hints = []
+	setInterval(() => {
+		const h = document.querySelector('[data-testid="document-hint"]')
+		if (h && h.dataset.hint && window.hints.at(-1) !== h.dataset.hint) window.hints.push(h.dataset.hint)
+	}, 50)
+})()`
+
+func formText(t *testing.T, ctx context.Context, name string) string {
+	t.Helper()
+	return get(t, ctx, "read "+name, chromedp.Evaluate[string](fmt.Sprintf(
+		`document.getElementById('document-%s').value`, name)))
+}
+
+// retype replaces what stands in a field of the form.
+func retype(name, text string) step {
+	return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+		const e = document.getElementById('document-%s')
+		e.value = %q
+		e.dispatchEvent(new Event('input', { bubbles: true }))
+	})()`, name, text))
+}
+
+// The camera sees both sides of a document and then him: guided, photographed by itself,
+// read, corrected, confirmed, compared.
+func TestADocumentBeforeTheCamera(t *testing.T) {
+	t.Parallel()
+	w := paintedWallet(t)
+	h := openDocuments(t, w, "both")
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	b := browser(t, "")
+	newHand(t, w, false).install(t, b)
+	inject(t, b, listen)
+	tok := token(backend, "both")
+	h.visit(t, b, tok, "")
+	agree(t, b)
+	do(t, b, "see what to do", chromedp.WaitVisible(id("document-open")))
+	axe(t, b, "document-ready")
+	views(t, b, "document-ready")
+	do(t, b, "open the camera", chromedp.Click(id("document-open")), chromedp.WaitVisible(id("document-take")),
+		chromedp.Poll[chromedp.Void](`document.querySelector('video')?.videoWidth > 0`))
+	do(t, b, "have the front read", chromedp.WaitVisible(id("screen-document")+`[data-side="back"][data-at="camera"]`))
+	axe(t, b, "document-camera")
+	views(t, b, "document-camera")
+	do(t, b, "have the back read", chromedp.WaitVisible(id("screen-document")+`[data-at="check"]`))
+	axe(t, b, "document-check")
+	views(t, b, "document-check")
+	hints := get(t, b, "recall the hints", chromedp.Evaluate[string](`window.hints.join(' ')`))
+	for _, want := range []string{"no_card", "wrong_side", "closer"} {
+		if !strings.Contains(hints, want) {
+			t.Errorf("the hand was told %q, want %s among it", hints, want)
+		}
+	}
+	if name, number := formText(t, b, "name"), formText(t, b, "number"); name != w.name || number != w.number {
+		t.Errorf("the form shows %s and %s, want what was read", name, number)
+	}
+	do(t, b, "see the doubtful field", chromedp.WaitVisible(id("document-entry-address")+`.doubtful`))
+	do(t, b, "make a mistake", retype("number", "110105194912310021"), retype("expires", "soon"), chromedp.Click(id("document-confirm")),
+		chromedp.WaitVisible(id("document-entry-number")+`.wrong`))
+	if n := get(t, b, "count the faults", chromedp.Evaluate[int](`document.querySelectorAll('.wrong').length`)); n != 2 {
+		t.Errorf("%d fields are marked as wrong, want the number and the date", n)
+	}
+	axe(t, b, "document-wrong")
+	do(t, b, "correct them", retype("number", w.number), retype("expires", "2040-01-31"), retype("name", "赵七"),
+		chromedp.Click(id("document-confirm")), chromedp.WaitVisible(id("intro-subject")))
+	if text := get(t, b, "read for whom it is", chromedp.Text(id("intro-subject"))); strings.Contains(text, w.number) || !strings.Contains(text, "110") {
+		t.Errorf("the introduction says %q, want the identity masked", text)
+	}
+	if passed, reason := look(t, b); !passed {
+		t.Fatalf("he was refused: %s", reason)
+	}
+
+	detail, all := backend.ok("result/detail", of(tok)), backend.ok("result/getall", of(tok))
+	for path, want := range map[string]any{
+		"idcard_ocr_result.name": w.name, "idcard_ocr_result.id_card_number": w.number, "idcard_ocr_result.expire_time": "20400131",
+		"idcard_confirm.name": "赵七", "idcard_confirm.idcard_number": w.number,
+	} {
+		if got := dig(detail, path); got != want {
+			t.Errorf("detail: %s is %v, want %v", path, got, want)
+		}
+	}
+	for path, want := range map[string]any{
+		"ocr_charge_count": 2.0, "verify_result.0.ocr_count": 2.0, "verify_result.0.is_ocr_charge": true,
+		"verify_result.0.idcard_ocr_result.issue_authority": "某市公安局", "verify_result.0.idcard_confirm.name": "赵七",
+	} {
+		if got := dig(all, path); got != want {
+			t.Errorf("getall: %s is %v, want %v", path, got, want)
+		}
+	}
+	front, _ := dig(detail, "idcard_images.front_base64").(string)
+	link, _ := dig(all, "verify_result.0.idcard_images.front_image").(string)
+	if picture, err := base64.StdEncoding.DecodeString(front); err != nil || len(picture) == 0 || !bytes.Equal(picture, fetch(t, link)) {
+		t.Errorf("detail's front of %d bytes is not the one at getall's link, %v", len(picture), err)
+	}
+	s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := s.Attempts[0].Check(ekyc.CheckDocument); !ok || c.Score < 0.8 {
+		t.Errorf("the portrait on the document scored %v, %v; it is his own", c.Score, ok)
+	}
+	for _, secret := range []string{w.name, "赵七", w.number, "某街道"} {
+		if strings.Contains(h.Logs.String(), secret) {
+			t.Errorf("the log holds %s", secret)
+		}
+	}
+}
+
+// upload chooses a picture in place of the camera.
+func upload(t *testing.T, b context.Context, picture []byte) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "picture.jpg")
+	if err := os.WriteFile(name, picture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do(t, b, "choose a picture", chromedp.WaitVisible(id("document-heading")), chromedp.Query(id("document-file"), chromedp.NodeReady),
+		chromedp.SetUploadFiles(id("document-file"), []string{name}))
+}
+
+// Without a camera a document is uploaded; what is no reading says why and what to do.
+func TestADocumentFromFiles(t *testing.T) {
+	t.Parallel()
+	w := paintedWallet(t)
+	h := openDocuments(t, w, "both", "front")
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	b := browser(t, "", chromedp.Flag("use-fake-ui-for-media-stream", true))
+	tok := token(backend, "both")
+	h.visit(t, b, tok, "")
+	agree(t, b)
+	faults := func(want string) {
+		t.Helper()
+		do(t, b, "be told "+want, chromedp.WaitVisible(id("screen-document")+`[data-fault="`+want+`"]`))
+	}
+	do(t, b, "try the camera", chromedp.WaitVisible(id("document-open")), chromedp.Click(id("document-open")))
+	faults("camera_absent")
+	axe(t, b, "document-no-camera")
+	upload(t, b, enginetest.File(t, hisPhoto))
+	faults("document_none")
+	axe(t, b, "document-fault")
+	views(t, b, "document-fault")
+	upload(t, b, w.other)
+	faults("document_other")
+	upload(t, b, w.back)
+	faults("document_wrong_side")
+	upload(t, b, []byte(strings.Repeat("not a picture ", 100)))
+	faults("image_format")
+	h.line.cut()
+	upload(t, b, w.front)
+	faults("unreachable")
+	h.line.mend()
+	do(t, b, "send it again", chromedp.Click(id("document-resend")), chromedp.WaitVisible(id("screen-document")+`[data-side="back"]`))
+	upload(t, b, w.back)
+	do(t, b, "check", chromedp.WaitVisible(id("document-confirm")))
+	do(t, b, "take the front again", chromedp.Click(id("document-retake-front")), chromedp.WaitVisible(id("screen-document")+`[data-side="front"][data-at="ready"]`))
+	upload(t, b, w.front)
+	do(t, b, "confirm", chromedp.WaitVisible(id("document-confirm")), chromedp.Click(id("document-confirm")), chromedp.WaitVisible(id("intro-begin")))
+	s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+	if err != nil || s.Claim == nil || string(s.Claim.Number) != w.number || len(s.Read) != 3 {
+		t.Errorf("got claim %v with %d charges, %v, want his after three readings", s.Claim, len(s.Read), err)
+	}
+
+	// 人像面 alone.
+	h.visit(t, b, token(backend, "front"), "")
+	agree(t, b)
+	upload(t, b, w.front)
+	do(t, b, "confirm", chromedp.WaitVisible(id("document-confirm")), chromedp.Click(id("document-confirm")), chromedp.WaitVisible(id("intro-begin")))
+}
+
+// A camera that sees no document is told so, and a picture taken by hand all the same is refused.
+func TestNoDocumentBeforeTheCamera(t *testing.T) {
+	t.Parallel()
+	w := paintedWallet(t)
+	h := openDocuments(t, w, "front")
+	b := browser(t, "")
+	newHand(t, w, true).install(t, b)
+	tok := token(sdk(t, h.URL, apiKey, secretKey, ""), "front")
+	h.visit(t, b, tok, "")
+	agree(t, b)
+	do(t, b, "open the camera", chromedp.WaitVisible(id("document-open")), chromedp.Click(id("document-open")),
+		chromedp.WaitVisible(id("document-hint")+`[data-hint="no_card"]`), chromedp.Click(id("document-take")),
+		chromedp.WaitVisible(id("screen-document")+`[data-fault="document_none"]`))
+	do(t, b, "give up", chromedp.Click(id("document-cancel")), chromedp.WaitVisible(id("screen-result")+`[data-reason="cancelled"]`))
+	if s, err := h.Service.Attend(t.Context(), ekyc.Token(tok)); err != nil || len(s.Read) != 0 || s.Document != nil {
+		t.Errorf("got %d charges, %v, want none", len(s.Read), err)
+	}
+}
