@@ -32,9 +32,9 @@ const (
 )
 
 // Person is someone who does not exist, and what their document says; the fields are
-// those of truth.json. The number's check character is right, but no authority issues
-// it: the county part of a resident's number is 99, which GB/T 2260 gives to no county,
-// and a permit's running number is 990 to 999.
+// those of truth.json. The number's check character is right and its county exists, but
+// it is marked as synthetic by its running number, 990 to 995: no county registers that
+// many births a day, and GB 11643's forerunner kept 996 to 999 for centenarians.
 type Person struct {
 	Kind      Kind   `json:"kind"`
 	Name      string `json:"name"`
@@ -62,6 +62,8 @@ const (
 	hanShare      = .5
 	villageShare  = .35
 	compoundShare = .08
+	movedShare    = .1  // whose number names another county than the address
+	formerShare   = .03 // whose number names a county by a code that is no longer in use
 )
 
 // NewPerson makes a person. bilingual asks for a place whose cards carry a second
@@ -101,7 +103,14 @@ func NewPerson(seed uint64, k Kind, bilingual bool) Person {
 		p.Expires = issued.AddDate(years, 0, 0).Format("20060102")
 	}
 	p.Name = name(r, k, p.Nation)
-	p.Number = number(r, k, where.code, p.Birthday, p.Gender)
+	code := where.code
+	switch f := r.Float64(); {
+	case f < formerShare:
+		code = pick(r, formerCodes)
+	case f < formerShare+movedShare:
+		code = pick(r, places).code
+	}
+	p.Number = number(r, k, code, p.Birthday, p.Gender)
 	p.Times = 1 + r.IntN(3)
 	switch k {
 	case HongKong, Macau:
@@ -126,25 +135,20 @@ func validity(born, issued time.Time) int {
 	return 5
 }
 
-func number(r *rand.Rand, k Kind, prefecture, birthday, gender string) string {
-	odd := 0
+func number(r *rand.Rand, k Kind, code, birthday, gender string) string {
+	sequence := 990 + 2*r.IntN(3)
 	if gender == "男" {
-		odd = 1
+		sequence++
 	}
-	head := prefecture + "99"
-	sequence := 2*r.IntN(500) + odd
 	switch k {
 	case HongKong:
-		head = "810000"
+		code = "810000"
 	case Macau:
-		head = "820000"
+		code = "820000"
 	case Taiwan:
-		head = "830000"
+		code = "830000"
 	}
-	if k != Resident {
-		sequence = 990 + 2*r.IntN(5) + odd
-	}
-	digits := fmt.Sprintf("%s%s%03d", head, birthday, sequence)
+	digits := fmt.Sprintf("%s%s%03d", code, birthday, sequence)
 	return digits + string(cnid.CheckCharacter(digits))
 }
 
