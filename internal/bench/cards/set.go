@@ -27,6 +27,15 @@ func DefaultSet(people int, seed uint64) Set {
 	return Set{People: people, Seed: seed, Permits: .12, Bilingual: .12, Odd: 1}
 }
 
+// Pictures is how many pictures the set has.
+func (s Set) Pictures() int {
+	n := len(s.Levels)
+	if s.Levels == nil {
+		n = len(Levels)
+	}
+	return s.People*2*n + s.Odd*len(Odds)
+}
+
 // Make makes a set and hands on its pictures one by one. It ends at the first error of
 // each. The same set makes the same pictures on machines with the same fonts.
 func (p *Press) Make(s Set, each func(Record, []byte) error) error {
