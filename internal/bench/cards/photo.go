@@ -206,8 +206,9 @@ func (im *canvas) backdrop(r *rand.Rand, paper bool) {
 	angle := r.Float64() * math.Pi
 	sin, cos := math.Sincos(angle)
 	step := 30 + 90*r.Float64()
-	for y := range im.h {
-		for x := range im.w {
+	joint := func(t float64) bool { return t-math.Floor(t/(4*step))*4*step < 5 }
+	for y := 0; y < im.h; y += 2 { // in blocks of two by two: nothing here is finer
+		for x := 0; x < im.w; x += 2 {
 			u, v := cos*float64(x)+sin*float64(y), -sin*float64(x)+cos*float64(y)
 			var f float64
 			switch kind {
@@ -218,15 +219,21 @@ func (im *canvas) backdrop(r *rand.Rand, paper bool) {
 			case 2: // cloth: a weave
 				f = .5 + .25*math.Sin(u*1.1) + .25*math.Sin(v*1.1)*grid.at(u/90, v/90)
 			case 3: // tiles with joints
-				if f = .3 * grid.at(u/50, v/50); math.Mod(u+1e6, step*4) < 5 || math.Mod(v+1e6, step*4) < 5 {
+				if f = .3 * grid.at(u/50, v/50); joint(u) || joint(v) {
 					f = 1
 				}
 			default: // things out of focus
 				f = grid.at(u/step/2, v/step/2)
 			}
-			p := im.pix[(y*im.w+x)*3:]
-			for c := range 3 {
-				p[c] = float32(base[c] + (other[c]-base[c])*f)
+			for i := range 4 {
+				bx, by := x+i%2, y+i/2
+				if bx >= im.w || by >= im.h {
+					continue
+				}
+				p := im.pix[(by*im.w+bx)*3:]
+				for c := range 3 {
+					p[c] = float32(base[c] + (other[c]-base[c])*f)
+				}
 			}
 		}
 	}
@@ -247,27 +254,40 @@ func (im *canvas) lay(r *rand.Rand, card *image.RGBA, quad [4]point, s Shot) {
 		off := point{2 + 6*r.Float64(), 2 + 6*r.Float64()}
 		im.shade(quad, off, .25+.25*r.Float64())
 	}
-	const n = 3 // samples a pixel and axis
+	n := 2 // samples a pixel and axis
+	if float64(b.Dx()) > 1.8*quad[0].distance(quad[1]) {
+		n = 3
+	}
+	steps := make([]float64, n)
+	for k := range steps {
+		steps[k] = (float64(k) + .5) / float64(n)
+	}
+	all := float32(n * n)
+	w, t := float64(b.Dx()), float64(b.Dy())
 	x0, y0 := max(0, int(low.x)), max(0, int(low.y))
 	x1, y1 := min(im.w, int(high.x)+1), min(im.h, int(high.y)+1)
 	for y := y0; y < y1; y++ {
 		for x := x0; x < x1; x++ {
 			var sum [4]float32
-			for k := range n * n {
-				u, v := h.at(float64(x)+(float64(k%n)+.5)/n, float64(y)+(float64(k/n)+.5)/n)
-				if u < 0 || v < 0 || u >= float64(b.Dx()) || v >= float64(b.Dy()) {
-					continue
-				}
-				q := card.Pix[int(v)*card.Stride+int(u)*4:]
-				for c := range 4 {
-					sum[c] += float32(q[c])
+			for _, dy := range steps {
+				for _, dx := range steps {
+					u, v := h.at(float64(x)+dx, float64(y)+dy)
+					if u < 0 || v < 0 || u >= w || v >= t {
+						continue
+					}
+					at := int(v)*card.Stride + int(u)*4
+					q := card.Pix[at : at+4 : at+4]
+					sum[0] += float32(q[0])
+					sum[1] += float32(q[1])
+					sum[2] += float32(q[2])
+					sum[3] += float32(q[3])
 				}
 			}
 			if sum[3] == 0 {
 				continue
 			}
-			a := sum[3] / (255 * n * n)
-			ink := [3]float32{sum[0] / (n * n), sum[1] / (n * n), sum[2] / (n * n)}
+			a := sum[3] / (255 * all)
+			ink := [3]float32{sum[0] / all, sum[1] / all, sum[2] / all}
 			if s.Copy { // grey, with the pale lost in white
 				g := .3*ink[0] + .59*ink[1] + .11*ink[2]
 				g = max(10, min(252, (g-128*a)*1.35+150*a))
@@ -288,20 +308,27 @@ func (im *canvas) lay(r *rand.Rand, card *image.RGBA, quad [4]point, s Shot) {
 
 // shade darkens around a quad that is moved by off.
 func (im *canvas) shade(quad [4]point, off point, strength float64) {
-	const soft = 7 // px
-	for y := range im.h {
-		for x := range im.w {
+	const soft = 7          // px
+	var edges [4][3]float64 // distance from an edge, inwards: a x + b y + c
+	low, high := quad[0].add(off), quad[0].add(off)
+	for k := range 4 {
+		a, b := quad[k].add(off), quad[(k+1)%4].add(off)
+		d := b.sub(a).times(1 / a.distance(b))
+		edges[k] = [3]float64{-d.y, d.x, d.y*a.x - d.x*a.y}
+		low, high = point{min(low.x, a.x), min(low.y, a.y)}, point{max(high.x, a.x), max(high.y, a.y)}
+	}
+	for y := max(0, int(low.y)-soft); y < min(im.h, int(high.y)+soft+1); y++ {
+		for x := max(0, int(low.x)-soft); x < min(im.w, int(high.x)+soft+1); x++ {
 			inside := math.Inf(1)
-			for k := range 4 {
-				a, b := quad[k].add(off), quad[(k+1)%4].add(off)
-				d := b.sub(a)
-				inside = min(inside, (d.x*(float64(y)-a.y)-d.y*(float64(x)-a.x))/math.Hypot(d.x, d.y))
+			for _, e := range edges {
+				inside = min(inside, e[0]*float64(x)+e[1]*float64(y)+e[2])
 			}
 			if inside > -soft {
 				f := float32(1 - strength*min(1, (inside+soft)/(2*soft)))
-				for c := range 3 {
-					im.pix[(y*im.w+x)*3+c] *= f
-				}
+				p := im.pix[(y*im.w+x)*3:]
+				p[0] *= f
+				p[1] *= f
+				p[2] *= f
 			}
 		}
 	}
@@ -330,8 +357,8 @@ func (im *canvas) light(r *rand.Rand, uneven float64, s Shot) {
 			along := (cos*(float64(x)-float64(im.w)/2) + sin*(float64(y)-float64(im.h)/2)) / reach
 			f := bright * (1 - loss*(along+.5))
 			if shadow {
-				edge := (sc*(float64(x)-at.x) + ss*(float64(y)-at.y)) / 25
-				f *= 1 - depth/(1+math.Exp(-edge))
+				edge := (sc*(float64(x)-at.x) + ss*(float64(y)-at.y)) / 60
+				f *= 1 - depth*max(0, min(1, edge+.5))
 			}
 			p := im.pix[(y*im.w+x)*3:]
 			p[0] = p[0]*float32(f*(1+warm)) + float32(lift)
@@ -414,17 +441,29 @@ func (im *canvas) motion(angle float64, long int) {
 
 func (im *canvas) along(dx, dy, n int, kernel []float32) {
 	out := make([]float32, len(im.pix))
+	step := (dy*im.w + dx) * 3
 	for y := range im.h {
 		for x := range im.w {
 			var a, b, c float32
-			for k, f := range kernel {
-				p := im.pix[(min(max(y+dy*(k-n), 0), im.h-1)*im.w+min(max(x+dx*(k-n), 0), im.w-1))*3:]
-				a += f * p[0]
-				b += f * p[1]
-				c += f * p[2]
+			at := (y*im.w + x) * 3
+			if i := dx*x + dy*y; i >= n && i+n < dx*im.w+dy*im.h { // nowhere near an edge
+				q := at - n*step
+				for _, f := range kernel {
+					p := im.pix[q : q+3 : q+3]
+					a += f * p[0]
+					b += f * p[1]
+					c += f * p[2]
+					q += step
+				}
+			} else {
+				for k, f := range kernel {
+					p := im.pix[(min(max(y+dy*(k-n), 0), im.h-1)*im.w+min(max(x+dx*(k-n), 0), im.w-1))*3:]
+					a += f * p[0]
+					b += f * p[1]
+					c += f * p[2]
+				}
 			}
-			o := out[(y*im.w+x)*3:]
-			o[0], o[1], o[2] = a, b, c
+			out[at], out[at+1], out[at+2] = a, b, c
 		}
 	}
 	im.pix = out
@@ -433,10 +472,10 @@ func (im *canvas) along(dx, dy, n int, kernel []float32) {
 // noise is a camera's: mostly in brightness, somewhat in colour.
 func (im *canvas) noise(r *rand.Rand, deviation float64) {
 	for i := 0; i < len(im.pix); i += 3 {
-		all := r.NormFloat64() * deviation
-		for c := range 3 {
-			im.pix[i+c] += float32(all + r.NormFloat64()*deviation*.35)
-		}
+		all, tint := float32(r.NormFloat64()*deviation), float32(r.NormFloat64()*deviation*.35)
+		im.pix[i] += all + tint
+		im.pix[i+1] += all
+		im.pix[i+2] += all - tint
 	}
 }
 
