@@ -125,20 +125,22 @@ func (a *app) benchIDCards(ctx context.Context, b idcardsBench, args []string) e
 	if err != nil {
 		return err
 	}
+	var pictures bench.CardPictures
+	var all int
+	if b.generate == 0 {
+		if pictures, all, err = bench.CardFolder(args[0]); err != nil {
+			return err
+		}
+	}
 	reader, err := openCards(cfg)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	var pictures bench.CardPictures
-	var all int
 	if b.generate > 0 {
-		pictures, all, err = b.made()
-	} else {
-		pictures, all, err = bench.CardFolder(args[0])
-	}
-	if err != nil {
-		return err
+		if pictures, all, err = b.made(); err != nil {
+			return err
+		}
 	}
 	o := bench.CardOptions{Now: a.now}
 	if terminal(a.err) {

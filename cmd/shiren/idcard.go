@@ -99,13 +99,20 @@ func (a *app) idcard(ctx context.Context, files []string, draw string, asJSON bo
 		return err
 	}
 	defer reader.Close()
+	return a.readCards(ctx, reader, files, draw, asJSON)
+}
+
+// readCards reads the sides and prints what was read.
+func (a *app) readCards(ctx context.Context, reader ekyc.CardReader, files []string, draw string, asJSON bool) error {
 	var sides []*cardSide
+	var errs []error
 	for i, file := range files {
 		s := &cardSide{File: file, Asked: []ekyc.CardSide{ekyc.CardFront, ekyc.CardBack}[i]}
-		if err := s.read(ctx, reader, a.now); err != nil {
-			return err
-		}
+		errs = append(errs, s.read(ctx, reader, a.now))
 		sides = append(sides, s)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if draw != "" {
 		if err := drawCards(draw, sides); err != nil {

@@ -33,7 +33,7 @@ type CardResult struct {
 	// Together is mild and medium, which most people's photographs are; absent without either.
 	Together *CardRates             `json:"mild_and_medium,omitempty"`
 	Odd      map[cards.Odd]OddRates `json:"odd,omitempty"`
-	CPU      float64                `json:"cpu_s_per_side"` // mean over all pictures but the first
+	CPU      float64                `json:"cpu_s_per_side"` // mean
 	Glance   GlanceRates            `json:"glance"`
 	Pictures int                    `json:"pictures"`
 	Mistakes []CardMistake          `json:"mistakes,omitempty"` // in the order of the pictures
