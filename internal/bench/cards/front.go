@@ -225,7 +225,7 @@ func (c *card) birth() {
 func (c *card) address() {
 	em, pitch := 3.05, addressPitch
 	if c.Script == Uyghur || c.Script == Tibetan {
-		em, pitch = 2.75, 4.7 // room for the second script
+		em, pitch = bilingualEm, bilingualPitch
 	}
 	lines := c.wrapped(c.value(em, .03))
 	if len(lines) > 3 {

@@ -24,6 +24,9 @@ var (
 
 const secondRise = 2.55
 
+// An address between lines of a second script is set smaller, mm of em and of pitch.
+const bilingualEm, bilingualPitch = 2.75, 4.7
+
 // second draws the second script of a side.
 func (c *card) second(front bool) {
 	if c.Script == "" {
@@ -59,18 +62,18 @@ func (c *card) second(front bool) {
 	if c.Script != Uyghur && c.Script != Tibetan {
 		return
 	}
+	value := func(x, y, long, high float64) { c.line(r, point{x, y}.add(c.shift), long, high, c.ink) }
 	if !front { // values too
-		c.line(r, point{34.6, 40.6 - secondRise}, 20+r.Float64()*8, 1.6, c.ink)
+		value(34.6, 40.6-secondRise, 20+r.Float64()*8, 1.6)
 		return
 	}
-	c.line(r, point{valueX, nameY - 3}, 12+r.Float64()*10, 1.9, c.ink)
-	c.line(r, point{valueX, genderY - secondRise}, 4, 1.7, c.ink)
+	value(valueX, nameY-3, 12+r.Float64()*10, 1.9)
+	value(valueX, genderY-secondRise, 4, 1.7)
 	if c.Nation != "" {
-		c.line(r, point{nationX, genderY - secondRise}, 7, 1.7, c.ink)
+		value(nationX, genderY-secondRise, 7, 1.7)
 	}
-	lines := len(c.wrapped(c.value(2.75, .03)))
-	for k := range min(lines, 3) {
-		c.line(r, point{valueX, addressY + 4.7*float64(k) - 2.35}, 18+r.Float64()*15, 1.3, c.ink)
+	for k := range min(len(c.wrapped(c.value(bilingualEm, .03))), 3) {
+		value(valueX, addressY+bilingualPitch*(float64(k)-.5), 18+r.Float64()*15, 1.1)
 	}
 }
 
