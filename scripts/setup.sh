@@ -63,10 +63,8 @@ if [[ $for_what == test ]]; then
 	if ! have postgres && ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
 		need postgresql "the second database that the store is tested on"
 	fi
-	if have fc-list; then
-		[[ -n $(fc-list :lang=zh family 2>/dev/null) ]] || need fonts-noto-cjk "Chinese letters for the page's screenshots"
-	else
-		need fonts-noto-cjk "Chinese letters for the page's screenshots"
+	if ! have fc-list || [[ -z $(fc-list 'Noto Sans CJK SC' family) || -z $(fc-list 'Noto Serif CJK SC' family) ]]; then
+		need fonts-noto-cjk "Chinese letters for synthetic identity documents and the page's screenshots"
 	fi
 	have curl || need curl "runs the commands that a start prints"
 	have shellcheck || need shellcheck "checks these scripts"
@@ -88,7 +86,7 @@ if ! have apt-get; then
 				chromium chromium chromium chromium
 				ffmpeg ffmpeg-free ffmpeg ffmpeg
 				postgresql postgresql-server postgresql postgresql
-				fonts-noto-cjk google-noto-sans-cjk-fonts noto-fonts-cjk font-noto-sans-cjk-sc
+				fonts-noto-cjk google-noto-sans-cjk-fonts,google-noto-serif-cjk-fonts noto-fonts-cjk font-noto-sans-cjk-sc,font-noto-serif-cjk-sc
 				shellcheck ShellCheck shellcheck shellcheck
 				curl curl curl curl
 			TABLE

@@ -47,7 +47,8 @@ var rooms = []room{
 	{"internal/engine/enginetest", []string{"shiren/internal/engine/..."}},
 	{"internal/engine/video", []string{"shiren/internal/ekyc"}},
 	{"internal/bench/injection", append([]string{"github.com/coder/websocket/...", "golang.org/x/sync/..."}, everything...)},
-	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/...", "gonum.org/v1/plot/..."}},
+	{"internal/bench/cards", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "golang.org/x/image/..."}},
+	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "shiren/internal/bench/cards", "shiren/internal/cnid", "golang.org/x/sync/...", "gonum.org/v1/plot/..."}},
 	{"internal/source/registry", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
 	{"internal/store", []string{
 		"shiren/internal/ekyc", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",

@@ -26,6 +26,21 @@ func (im *Image) Frame(b ekyc.Box, c color.RGBA) {
 	}
 }
 
+// Outline draws a quadrangle's edges, r pixels to either side.
+func (im *Image) Outline(q [4]ekyc.Point, r int, c color.RGBA) {
+	for i, a := range q {
+		b := q[(i+1)%4]
+		steps := int(math.Ceil(math.Hypot(b.X-a.X, b.Y-a.Y)))
+		if steps > 4*(im.W+im.H) {
+			continue // far outside
+		}
+		for k := range steps + 1 {
+			f := float64(k) / float64(max(1, steps))
+			im.Dot(ekyc.Point{X: a.X + f*(b.X-a.X), Y: a.Y + f*(b.Y-a.Y)}, r, c)
+		}
+	}
+}
+
 // Dot draws a filled square of side 2r+1 around a point.
 func (im *Image) Dot(p ekyc.Point, r int, c color.RGBA) {
 	x, y := int(math.Floor(p.X)), int(math.Floor(p.Y))
