@@ -65,7 +65,6 @@ type shape struct {
 	mouth        float64 // gap over width
 	noseX, noseY float64 // in the frame of eyes and mouth
 	size         float64 // eye distance, pixels
-	jaw          float64 // width over that of the outer eye corners
 }
 
 func shapeOf(f Face) shape {
@@ -83,7 +82,6 @@ func shapeOf(f Face) shape {
 	}
 	s.eyes = (per(far(37, 41)+far(38, 40), 2*far(36, 39)) + per(far(43, 47)+far(44, 46), 2*far(42, 45))) / 2
 	s.mouth = per((far(61, 67)+far(62, 66)+far(63, 65))/3, far(48, 54))
-	s.jaw = per(far(0, 16), far(36, 45))
 	centre := func(from, to int) (p Point) {
 		for _, q := range l[from:to] {
 			p.X += q.X / float64(to-from)
@@ -112,7 +110,6 @@ func rest(base []Sample) shape {
 		closed: of(func(s shape) float64 { return s.closed }), eyes: of(func(s shape) float64 { return s.eyes }),
 		mouth: of(func(s shape) float64 { return s.mouth }), noseX: of(func(s shape) float64 { return s.noseX }),
 		noseY: of(func(s shape) float64 { return s.noseY }), size: of(func(s shape) float64 { return s.size }),
-		jaw: of(func(s shape) float64 { return s.jaw }),
 	}
 }
 
@@ -379,15 +376,16 @@ func timing(kind LivenessKind, answers []time.Duration, least, most, spread time
 
 // The distance judge. Sizes are eye distances as multiples of the one before the first
 // cue; a size is reached within distanceTolerance of it, and held, by most frames, within
-// distanceHold until the next move. Coming closer must change perspective: the jaw's ends
-// lie behind the eyes, so the face grows narrower against its eyes as it comes closer:
-// by about d/(D+d) of the growth, d some 6 cm and D the distance, .09 to .17. A plane
-// grows evenly.
+// distanceHold until the next move. That it is a head and no picture, the landmarks cannot
+// tell: see Service.relief.
 const (
 	distanceTolerance = 1.13 // half a step of distanceScales
 	distanceHold      = 1.17
 	distanceMove      = 700 * time.Millisecond // how long a move takes
-	distanceDepth     = 0.04                   // least loss of jaw width for growth, both as logarithms
+	// A long way takes longer: so much for each doubling of the size. Lags are counted as if
+	// every move were the shortest one. Our choice, between a pace of .8 s
+	// and moves that all take as long.
+	distancePace = 500 * time.Millisecond
 )
 
 // baseSize is the size of the face before the first cue: its eye distance in pixels.
@@ -407,16 +405,12 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		size float64
 	}
 	var path []point
-	var sizes, jaws []float64
 	for _, s := range samples {
 		sh := shapeOf(s.Face)
 		if s.Faces == 0 || !(sh.size > 0) {
 			continue
 		}
 		path = append(path, point{s.At.Sub(c.Started), sh.size / base.size})
-		if sh.jaw > 0 && math.Abs(sh.yaw-base.yaw) < yawLeast {
-			sizes, jaws = append(sizes, math.Log(sh.size/base.size)), append(jaws, math.Log(sh.jaw))
-		}
 	}
 	near := func(size, to, factor float64) bool { return math.Abs(math.Log(size/to)) <= math.Log(factor) }
 	from, crossed := 1.0, time.Duration(-1)
@@ -439,8 +433,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 			}
 			break
 		}
-		got.Lag = at - cue.After
-		if at < 0 || early || got.Lag > cue.For+moveLag {
+		if got.Lag = at - cue.After; at < 0 || early || got.Lag > cue.For+moveLag {
 			r.Cues = append(r.Cues, got)
 			return r.unmet("cue %d: the face's size did not pass %.2f from %v to %v after it was asked for", cue.N, half, soonest, cue.For+moveLag)
 		}
@@ -473,40 +466,25 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		if !got.Met {
 			return r.unmet("cue %d: size %.2f was asked for; %d frames reached it, %d of %d held it", cue.N, cue.Scale, reached, held, all)
 		}
-		lags, crossings = append(lags, got.Lag), append(crossings, at)
+		longer := farther(from, cue.Scale)
+		lags, crossings = append(lags, got.Lag-longer), append(crossings, at-longer)
 		from, crossed = cue.Scale, at
 	}
 	r.Lag = middle(slices.Clone(lags))
 	if got, most := slices.Max(lags)-slices.Min(lags), spreadAt(level); got > most {
 		return r.unmet("the answers' lags lie %v apart; at most %v is accepted", got.Round(time.Millisecond), most)
 	}
-	if r.Depth = -slope(sizes, jaws) / distanceDepth; r.Depth < 1 {
-		return r.unmet("perspective changed by %.2f of what a head shows", r.Depth)
-	}
 	order := float64(len(distancePaths))
-	r.Chance = timing(c.Kind, crossings, soonest, c.Cues[0].For+moveLag, spreadAt(level)) / order
+	least := soonest - farther(distanceScales[0], distanceScales[len(distanceScales)-1])
+	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+moveLag, spreadAt(level)) / order
 	return r
 }
 
-// slope of the straight line through points by least squares; 0 if x does not vary.
-func slope(x, y []float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	mx, my := 0.0, 0.0
-	for i := range x {
-		mx += x[i] / float64(len(x))
-		my += y[i] / float64(len(x))
-	}
-	sxx, sxy := 0.0, 0.0
-	for i := range x {
-		sxx += (x[i] - mx) * (x[i] - mx)
-		sxy += (x[i] - mx) * (y[i] - my)
-	}
-	if sxx < 1e-9 {
-		return 0
-	}
-	return sxy / sxx
+// farther is by how much later the middle of a move between two sizes is passed than that
+// of the shortest one.
+func farther(from, to float64) time.Duration {
+	way := math.Abs(math.Log2(to/from)) - math.Log2(distanceScales[2]/distanceScales[1])
+	return time.Duration(max(0, way) / 2 * float64(distancePace))
 }
 
 // The digits judge: the mouth must move while a digit is to be said and rest between
