@@ -21,8 +21,10 @@ import (
 // Measured on 10 clips of turning and talking heads: .010 a degree of yaw (correlation
 // .83 to .98), -.009 a degree of pitch (.5 to .84).
 const (
-	yawLeast   = 12.0 // degrees of change that count as a turn
-	pitchLeast = 9.0  // and as looking up or down
+	// yawLeast and pitchLeast are the degrees of change that count as a turn, and as looking
+	// up or down. In a third of the light the pose network finds .75 to .9 of the change.
+	yawLeast   = 10.0
+	pitchLeast = 7.5
 	yawDepth   = 0.055
 	pitchDepth = 0.045
 	// mouthOpen is the inner lips' gap over the mouth's width (ENGINE: closed up to .2,
@@ -35,9 +37,11 @@ const (
 
 	// strayLeast is the size from which an event that nobody asked for counts, in
 	// multiples of what is enough for one that was asked for: people are not statues.
-	strayLeast = 1.35
+	strayLeast = 1.6
+	// begunLeast is the size at which one begins.
+	begunLeast = 0.6
 	// mouthTilt is how far the head may nod, in the same unit, while the mouth opens.
-	mouthTilt = 1.7
+	mouthTilt = 2.0
 
 	// moveLag is how much later than Cue.For an answer may begin to be seen: the way of
 	// the cue to the page and of the frame back.
@@ -45,9 +49,10 @@ const (
 )
 
 // lagSpread is how far apart the lags of a person's answers may lie, by level. Our
-// choice: reaction times differ by some .2 s, and frames come up to .2 s apart.
+// choice: reactions to a choice differ by .45 s, frames come up to .2 s apart, and slow
+// beginnings are seen later.
 var lagSpread = map[Level]time.Duration{
-	LevelLow: 850 * time.Millisecond, LevelNormal: 700 * time.Millisecond, LevelHigh: 550 * time.Millisecond,
+	LevelLow: 950 * time.Millisecond, LevelNormal: 800 * time.Millisecond, LevelHigh: 650 * time.Millisecond,
 }
 
 func spreadAt(l Level) time.Duration {
@@ -183,13 +188,13 @@ func (c Challenge) events(samples []Sample, base shape) []event {
 			at := s.At.Sub(c.Started)
 			sh := shapeOf(s.Face)
 			x := sh.does(a, base)
-			if !(x >= 0.5) {
+			if !(x >= begunLeast) {
 				e = nil
 			} else {
 				if e == nil {
 					from := at
-					if !first && was < 0.5 && x > was { // when it passed half-way
-						from = wasAt + time.Duration(float64(at-wasAt)*(0.5-was)/(x-was))
+					if !first && was < begunLeast && x > was { // between two frames
+						from = wasAt + time.Duration(float64(at-wasAt)*(begunLeast-was)/(x-was))
 					}
 					if n := len(own); n > 0 && from-own[n-1].to < eventGap {
 						e = &own[n-1]
@@ -375,11 +380,12 @@ func timing(kind LivenessKind, answers []time.Duration, least, most, spread time
 }
 
 // The distance judge. Sizes are eye distances as multiples of the one before the first
-// cue; a size is reached within distanceTolerance of it, and held, by most frames, within
+// cue; a size is reached within distanceReach of it, and held, by most frames, within
 // distanceHold until the next move. That it is a head and no picture, the landmarks cannot
 // tell: see Service.relief.
 const (
-	distanceTolerance = 1.13 // half a step of distanceScales
+	distanceTolerance = 1.13 // half a step of distanceScales: what the page is told to correct
+	distanceReach     = 1.15 // and what is accepted
 	distanceHold      = 1.17
 	distanceMove      = 700 * time.Millisecond // how long a move takes
 	// A long way takes longer: so much for each doubling of the size. Lags are counted as if
@@ -451,7 +457,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 			if off := math.Abs(math.Log(p.size / cue.Scale)); off < closest {
 				closest, got.Size = off, p.size
 			}
-			if near(p.size, cue.Scale, distanceTolerance) {
+			if near(p.size, cue.Scale, distanceReach) {
 				reached++
 			}
 			if p.at >= at+distanceMove && p.at < until {
@@ -471,12 +477,13 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		from, crossed = cue.Scale, at
 	}
 	r.Lag = middle(slices.Clone(lags))
-	if got, most := slices.Max(lags)-slices.Min(lags), spreadAt(level); got > most {
+	most := spreadAt(level)
+	if got := slices.Max(lags) - slices.Min(lags); got > most {
 		return r.unmet("the answers' lags lie %v apart; at most %v is accepted", got.Round(time.Millisecond), most)
 	}
 	order := float64(len(distancePaths))
 	least := soonest - farther(distanceScales[0], distanceScales[len(distanceScales)-1])
-	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+moveLag, spreadAt(level)) / order
+	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+moveLag, most) / order
 	return r
 }
 
