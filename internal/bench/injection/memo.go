@@ -12,6 +12,7 @@ import (
 // the engine behind it answers, sooner. Safe for concurrent use.
 type Memo struct {
 	ekyc.Engine
+	whole bool // every picture is measured in full at once
 
 	mu    sync.Mutex
 	known map[[32]byte]*seen
@@ -58,11 +59,15 @@ func (m *Memo) Examine(ctx context.Context, image []byte, want ekyc.Want) (ekyc.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.done || s.want&want != want {
-		x, err := m.Engine.Examine(ctx, image, s.want|want)
+		all := s.want | want
+		if m.whole || s.done { // a third time is likely
+			all = ekyc.WantAll
+		}
+		x, err := m.Engine.Examine(ctx, image, all)
 		if code := ekyc.CodeOf(err); code == ekyc.Busy || code == ekyc.EngineFailed {
 			return x, err // the moment's fault, not the picture's
 		}
-		s.want, s.done, s.x, s.err = s.want|want, true, x, err
+		s.want, s.done, s.x, s.err = all, true, x, err
 	}
 	return asked(s.x, want), s.err
 }
