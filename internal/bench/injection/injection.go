@@ -86,7 +86,7 @@ const Synthetic = "SYNTHETIC: two men's video clips with simulated screen light,
 
 // wholeFrom is from how many sessions on nearly every picture is looked at for all that can be
 // measured, sooner or later: then once is cheaper.
-const wholeFrom = 1000
+const wholeFrom = 5000
 
 // recorded is how many honest sessions of a kind are recorded for replays.
 const recorded = 60

