@@ -49,7 +49,7 @@ so what it costs is taken from the server. Prints a Markdown table.`,
 	http.Flags().StringVar(&h.a, "a", "", "first picture (default: from the test models)")
 	http.Flags().StringVar(&h.b, "b", "", "second picture")
 	http.Flags().BoolVar(&h.asJSON, "json", false, "print JSON")
-	return group("bench", "Measure the engine and the server", faces, a.benchPADCmd(), http, a.benchInjectionCmd(), a.benchIDCardsCmd())
+	return group("bench", "Measure the engine and the server", faces, a.benchPADCmd(), http, a.benchInjectionCmd(), a.benchCapturesCmd(), a.benchIDCardsCmd())
 }
 
 func (a *app) benchFaces(ctx context.Context, dir, report string, asJSON bool) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,8 @@ import (
 // injectionBench is what `shiren bench injection` was asked for.
 type injectionBench struct {
 	sessions, wired int
+	honest          int
+	limit           time.Duration
 	kinds           []string
 	seed            uint64
 	asJSON          bool
@@ -37,6 +40,8 @@ Needs ffmpeg, and the test group of the models. Prints Markdown.`,
 	}
 	a.setData(cmd)
 	cmd.Flags().IntVar(&b.sessions, "sessions", 1000, "attack sessions of each kind; half as many honest ones are played")
+	cmd.Flags().IntVar(&b.honest, "honest", 0, "honest sessions of each kind (default: half as many as attacks)")
+	cmd.Flags().DurationVar(&b.limit, "for", 0, "stop after so long, for each kind, and report what was played (default: play all)")
 	cmd.Flags().IntVar(&b.wired, "wired", 50, "further attack sessions of each kind through the WebSocket; half as many honest ones")
 	cmd.Flags().StringSliceVar(&b.kinds, "kind", []string{"flash", "action", "distance", "silent"}, "kinds of liveness")
 	cmd.Flags().Uint64Var(&b.seed, "seed", 1, "of all chance but the wired sessions' timing")
@@ -52,8 +57,8 @@ func (a *app) benchInjection(ctx context.Context, b injectionBench) error {
 		}
 		kinds = append(kinds, ekyc.LivenessKind(k))
 	}
-	if b.sessions < 1 || b.wired < 0 {
-		return fmt.Errorf("--sessions %d --wired %d: want at least one session, and no negative number", b.sessions, b.wired)
+	if b.sessions < 1 || b.wired < 0 || b.honest < 0 || b.limit < 0 {
+		return fmt.Errorf("--sessions %d --honest %d --wired %d --for %v: want at least one session, and no negative number", b.sessions, b.honest, b.wired, b.limit)
 	}
 	cfg, err := a.load()
 	if err != nil {
@@ -65,7 +70,7 @@ func (a *app) benchInjection(ctx context.Context, b injectionBench) error {
 	}
 	defer e.Close()
 	r, err := injection.Run(ctx, injection.Options{
-		Engine: e, Models: cfg.ModelsDir(), Sessions: b.sessions, Wired: b.wired, Kinds: kinds, Seed: b.seed, Now: a.now,
+		Engine: e, Models: cfg.ModelsDir(), Sessions: b.sessions, Honest: b.honest, For: b.limit, Wired: b.wired, Kinds: kinds, Seed: b.seed, Now: a.now,
 		Progress: func(line string) { fmt.Fprintln(a.err, "bench:", line) },
 	})
 	if err != nil {

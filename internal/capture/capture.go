@@ -115,6 +115,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -151,6 +152,9 @@ type Config struct {
 	// MaxCaptures bounds the captures under way at once; a further one is told ErrBusy
 	// and tries again by itself. 0 means DefaultCaptures.
 	MaxCaptures int
+	// Looks is how many frames are looked at at a time, of all captures together: as many as
+	// the engine works at. 0 means one a CPU.
+	Looks int
 	// MaxRecordingBytes bounds an uploaded recording; 0 means ekyc.MaxRecording.
 	MaxRecordingBytes int64
 	// MaxUploads bounds the recordings that are held in memory at once; a further one is
@@ -227,11 +231,12 @@ var (
 
 // Handler is the room. Safe for concurrent use.
 type Handler struct {
-	core Core
-	cfg  Config
-	log  *slog.Logger
-	mux  *http.ServeMux
-	page *page
+	core  Core
+	cfg   Config
+	log   *slog.Logger
+	mux   *http.ServeMux
+	page  *page
+	looks chan struct{} // semaphore
 
 	mu       sync.Mutex
 	captures map[string]*capture // by the token's digest
@@ -250,6 +255,9 @@ func New(core Core, cfg Config) *Handler {
 	if cfg.MaxCaptures == 0 {
 		cfg.MaxCaptures = DefaultCaptures
 	}
+	if cfg.Looks == 0 {
+		cfg.Looks = runtime.NumCPU()
+	}
 	if cfg.MaxRecordingBytes == 0 {
 		cfg.MaxRecordingBytes = ekyc.MaxRecording
 	}
@@ -259,7 +267,7 @@ func New(core Core, cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	h := &Handler{core: core, cfg: cfg, log: cfg.Log, captures: map[string]*capture{}, mux: http.NewServeMux()}
+	h := &Handler{core: core, cfg: cfg, log: cfg.Log, captures: map[string]*capture{}, looks: make(chan struct{}, cfg.Looks), mux: http.NewServeMux()}
 	var err error
 	if h.page, err = readPage(cfg.Pages); err != nil {
 		h.log.Error("the capture page cannot be served: run `make web` and build again", "err", err)

@@ -359,10 +359,7 @@ func (c *capture) watch(ctx context.Context, w *ekyc.Presentation, box mailbox) 
 			idle.Reset(frameWait)
 			gap.Reset(frameGap)
 			want := w.Wants()
-			go func() {
-				x, err := c.look(ctx, f.Image, want)
-				looked <- seen{f, x, err}
-			}()
+			go func() { looked <- c.look(ctx, f, box, want) }()
 		case f := <-looked:
 			looking = false
 			idle.Reset(frameWait)
@@ -432,10 +429,23 @@ func (c *capture) cue(w *ekyc.Presentation, due *time.Timer, given *ekyc.Cue) er
 	return c.say(message{Type: "cue", cue: newCue(c.kind, *now)})
 }
 
-func (c *capture) look(ctx context.Context, frame []byte, want ekyc.Want) (ekyc.Examination, error) {
+// look examines a frame. Captures take turns: whoever waits for theirs looks at the newest
+// frame then, and the older ones are skipped, so that hints are never about the past.
+func (c *capture) look(ctx context.Context, f arrival, box mailbox, want ekyc.Want) seen {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
-	return c.h.core.Look(ctx, frame, want)
+	select {
+	case c.h.looks <- struct{}{}:
+		defer func() { <-c.h.looks }()
+	case <-ctx.Done():
+		return seen{f, ekyc.Examination{}, ekyc.Wrap(ekyc.Busy, "no turn to look at a frame in time", ctx.Err())}
+	}
+	select {
+	case f = <-box:
+	default:
+	}
+	x, err := c.h.core.Look(ctx, f.Image, want)
+	return seen{f, x, err}
 }
 
 // ended turns the cause for which watching ended into what the page is told.

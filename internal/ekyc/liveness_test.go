@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,6 +72,26 @@ func TestChallengesAnsweredAndNot(t *testing.T) {
 				t.Errorf("calls: got %v, want 4 challenges drawn and 4 %s", n, call)
 			}
 		})
+	}
+}
+
+// TestDistanceNeedsDepth: a photograph that is brought closer and taken back on time shows
+// all that landmarks can show; its pixels show that it is flat.
+func TestDistanceNeedsDepth(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	tok := begin(k, "8")
+	a := walk(t, k, tok, testkit.Face{Head: testkit.Head{Flat: true}})
+	if a.Code != ekyc.ChallengeUnmet || a.Response == nil || a.Response.Depth >= 1 || !strings.Contains(a.Response.Why, "depth") {
+		t.Errorf("a photograph brought closer: got %s/%q, %+v; want it refused for want of depth", a.Outcome, a.Code, a.Response)
+	}
+	for _, q := range a.Response.Cues {
+		if !q.Met {
+			t.Errorf("cue %d was not met: the photograph was refused for something else", q.N)
+		}
+	}
+	if a := walk(t, k, tok, testkit.Face{}); a.Outcome != ekyc.Match || a.Response.Depth < 1 {
+		t.Errorf("a head that comes closer: got %s/%q, %+v", a.Outcome, a.Code, a.Response)
 	}
 }
 

@@ -21,8 +21,10 @@ import (
 // Measured on 10 clips of turning and talking heads: .010 a degree of yaw (correlation
 // .83 to .98), -.009 a degree of pitch (.5 to .84).
 const (
-	yawLeast   = 12.0 // degrees of change that count as a turn
-	pitchLeast = 9.0  // and as looking up or down
+	// yawLeast and pitchLeast are the degrees of change that count as a turn, and as looking
+	// up or down. In a third of the light the pose network finds .75 to .9 of the change.
+	yawLeast   = 10.0
+	pitchLeast = 7.5
 	yawDepth   = 0.055
 	pitchDepth = 0.045
 	// mouthOpen is the inner lips' gap over the mouth's width (ENGINE: closed up to .2,
@@ -35,9 +37,11 @@ const (
 
 	// strayLeast is the size from which an event that nobody asked for counts, in
 	// multiples of what is enough for one that was asked for: people are not statues.
-	strayLeast = 1.35
+	strayLeast = 1.6
+	// begunLeast is the size at which one begins.
+	begunLeast = 0.6
 	// mouthTilt is how far the head may nod, in the same unit, while the mouth opens.
-	mouthTilt = 1.7
+	mouthTilt = 2.0
 
 	// moveLag is how much later than Cue.For an answer may begin to be seen: the way of
 	// the cue to the page and of the frame back.
@@ -45,9 +49,10 @@ const (
 )
 
 // lagSpread is how far apart the lags of a person's answers may lie, by level. Our
-// choice: reaction times differ by some .2 s, and frames come up to .2 s apart.
+// choice: reactions to a choice differ by .45 s, frames come up to .2 s apart, and slow
+// beginnings are seen later.
 var lagSpread = map[Level]time.Duration{
-	LevelLow: 850 * time.Millisecond, LevelNormal: 700 * time.Millisecond, LevelHigh: 550 * time.Millisecond,
+	LevelLow: 950 * time.Millisecond, LevelNormal: 800 * time.Millisecond, LevelHigh: 650 * time.Millisecond,
 }
 
 func spreadAt(l Level) time.Duration {
@@ -65,7 +70,6 @@ type shape struct {
 	mouth        float64 // gap over width
 	noseX, noseY float64 // in the frame of eyes and mouth
 	size         float64 // eye distance, pixels
-	jaw          float64 // width over that of the outer eye corners
 }
 
 func shapeOf(f Face) shape {
@@ -83,7 +87,6 @@ func shapeOf(f Face) shape {
 	}
 	s.eyes = (per(far(37, 41)+far(38, 40), 2*far(36, 39)) + per(far(43, 47)+far(44, 46), 2*far(42, 45))) / 2
 	s.mouth = per((far(61, 67)+far(62, 66)+far(63, 65))/3, far(48, 54))
-	s.jaw = per(far(0, 16), far(36, 45))
 	centre := func(from, to int) (p Point) {
 		for _, q := range l[from:to] {
 			p.X += q.X / float64(to-from)
@@ -112,7 +115,6 @@ func rest(base []Sample) shape {
 		closed: of(func(s shape) float64 { return s.closed }), eyes: of(func(s shape) float64 { return s.eyes }),
 		mouth: of(func(s shape) float64 { return s.mouth }), noseX: of(func(s shape) float64 { return s.noseX }),
 		noseY: of(func(s shape) float64 { return s.noseY }), size: of(func(s shape) float64 { return s.size }),
-		jaw: of(func(s shape) float64 { return s.jaw }),
 	}
 }
 
@@ -186,13 +188,13 @@ func (c Challenge) events(samples []Sample, base shape) []event {
 			at := s.At.Sub(c.Started)
 			sh := shapeOf(s.Face)
 			x := sh.does(a, base)
-			if !(x >= 0.5) {
+			if !(x >= begunLeast) {
 				e = nil
 			} else {
 				if e == nil {
 					from := at
-					if !first && was < 0.5 && x > was { // when it passed half-way
-						from = wasAt + time.Duration(float64(at-wasAt)*(0.5-was)/(x-was))
+					if !first && was < begunLeast && x > was { // between two frames
+						from = wasAt + time.Duration(float64(at-wasAt)*(begunLeast-was)/(x-was))
 					}
 					if n := len(own); n > 0 && from-own[n-1].to < eventGap {
 						e = &own[n-1]
@@ -378,16 +380,18 @@ func timing(kind LivenessKind, answers []time.Duration, least, most, spread time
 }
 
 // The distance judge. Sizes are eye distances as multiples of the one before the first
-// cue; a size is reached within distanceTolerance of it, and held, by most frames, within
-// distanceHold until the next move. Coming closer must change perspective: the jaw's ends
-// lie behind the eyes, so the face grows narrower against its eyes as it comes closer:
-// by about d/(D+d) of the growth, d some 6 cm and D the distance, .09 to .17. A plane
-// grows evenly.
+// cue; a size is reached within distanceReach of it, and held, by most frames, within
+// distanceHold until the next move. That it is a head and no picture, the landmarks cannot
+// tell: see Service.relief.
 const (
-	distanceTolerance = 1.13 // half a step of distanceScales
+	distanceTolerance = 1.13 // half a step of distanceScales: what the page is told to correct
+	distanceReach     = 1.15 // and what is accepted
 	distanceHold      = 1.17
 	distanceMove      = 700 * time.Millisecond // how long a move takes
-	distanceDepth     = 0.04                   // least loss of jaw width for growth, both as logarithms
+	// A long way takes longer: so much for each doubling of the size. Lags are counted as if
+	// every move were the shortest one. Our choice, between a pace of .8 s
+	// and moves that all take as long.
+	distancePace = 500 * time.Millisecond
 )
 
 // baseSize is the size of the face before the first cue: its eye distance in pixels.
@@ -407,16 +411,12 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		size float64
 	}
 	var path []point
-	var sizes, jaws []float64
 	for _, s := range samples {
 		sh := shapeOf(s.Face)
 		if s.Faces == 0 || !(sh.size > 0) {
 			continue
 		}
 		path = append(path, point{s.At.Sub(c.Started), sh.size / base.size})
-		if sh.jaw > 0 && math.Abs(sh.yaw-base.yaw) < yawLeast {
-			sizes, jaws = append(sizes, math.Log(sh.size/base.size)), append(jaws, math.Log(sh.jaw))
-		}
 	}
 	near := func(size, to, factor float64) bool { return math.Abs(math.Log(size/to)) <= math.Log(factor) }
 	from, crossed := 1.0, time.Duration(-1)
@@ -439,8 +439,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 			}
 			break
 		}
-		got.Lag = at - cue.After
-		if at < 0 || early || got.Lag > cue.For+moveLag {
+		if got.Lag = at - cue.After; at < 0 || early || got.Lag > cue.For+moveLag {
 			r.Cues = append(r.Cues, got)
 			return r.unmet("cue %d: the face's size did not pass %.2f from %v to %v after it was asked for", cue.N, half, soonest, cue.For+moveLag)
 		}
@@ -458,7 +457,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 			if off := math.Abs(math.Log(p.size / cue.Scale)); off < closest {
 				closest, got.Size = off, p.size
 			}
-			if near(p.size, cue.Scale, distanceTolerance) {
+			if near(p.size, cue.Scale, distanceReach) {
 				reached++
 			}
 			if p.at >= at+distanceMove && p.at < until {
@@ -473,40 +472,26 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		if !got.Met {
 			return r.unmet("cue %d: size %.2f was asked for; %d frames reached it, %d of %d held it", cue.N, cue.Scale, reached, held, all)
 		}
-		lags, crossings = append(lags, got.Lag), append(crossings, at)
+		longer := farther(from, cue.Scale)
+		lags, crossings = append(lags, got.Lag-longer), append(crossings, at-longer)
 		from, crossed = cue.Scale, at
 	}
 	r.Lag = middle(slices.Clone(lags))
-	if got, most := slices.Max(lags)-slices.Min(lags), spreadAt(level); got > most {
+	most := spreadAt(level)
+	if got := slices.Max(lags) - slices.Min(lags); got > most {
 		return r.unmet("the answers' lags lie %v apart; at most %v is accepted", got.Round(time.Millisecond), most)
 	}
-	if r.Depth = -slope(sizes, jaws) / distanceDepth; r.Depth < 1 {
-		return r.unmet("perspective changed by %.2f of what a head shows", r.Depth)
-	}
 	order := float64(len(distancePaths))
-	r.Chance = timing(c.Kind, crossings, soonest, c.Cues[0].For+moveLag, spreadAt(level)) / order
+	least := soonest - farther(distanceScales[0], distanceScales[len(distanceScales)-1])
+	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+moveLag, most) / order
 	return r
 }
 
-// slope of the straight line through points by least squares; 0 if x does not vary.
-func slope(x, y []float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	mx, my := 0.0, 0.0
-	for i := range x {
-		mx += x[i] / float64(len(x))
-		my += y[i] / float64(len(x))
-	}
-	sxx, sxy := 0.0, 0.0
-	for i := range x {
-		sxx += (x[i] - mx) * (x[i] - mx)
-		sxy += (x[i] - mx) * (y[i] - my)
-	}
-	if sxx < 1e-9 {
-		return 0
-	}
-	return sxy / sxx
+// farther is by how much later the middle of a move between two sizes is passed than that
+// of the shortest one.
+func farther(from, to float64) time.Duration {
+	way := math.Abs(math.Log2(to/from)) - math.Log2(distanceScales[2]/distanceScales[1])
+	return time.Duration(max(0, way) / 2 * float64(distancePace))
 }
 
 // The digits judge: the mouth must move while a digit is to be said and rest between

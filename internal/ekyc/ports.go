@@ -84,6 +84,22 @@ type Comparison struct {
 	Score        Score
 }
 
+// Shot is a picture of a face and where its landmarks lie.
+type Shot struct {
+	Image     []byte
+	Landmarks []Point // 68 points, as Examine found them
+}
+
+// Relief is what the pixels of two pictures of a face say of its depth.
+type Relief struct {
+	// Depth is by how much the perspective of the nearer picture exceeds the farther's, 1/cm:
+	// of a mean head the difference of 1/distance; 0 of anything flat.
+	Depth float64
+	// Fit is the correlation of the two pictures once one is mapped to the other; 0 where
+	// they could not be.
+	Fit float64
+}
+
 // Engine turns pixels into findings. It decides nothing. Safe for concurrent use.
 type Engine interface {
 	// Examine reads one image (JPEG, PNG or WebP, EXIF orientation applied) and
@@ -91,6 +107,9 @@ type Engine interface {
 	// further faces have Box, Confidence and nothing else. Errors carry the Image*
 	// codes, Busy, or EngineFailed. No face is not an error here.
 	Examine(ctx context.Context, image []byte, want Want) (Examination, error)
+	// Relief compares the perspective of two pictures of one face, the nearer one second.
+	// Errors are Examine's.
+	Relief(ctx context.Context, far, near Shot) (Relief, error)
 	// Fuse returns the normalised mean of templates of one model, weighted.
 	Fuse(templates []Template, weights []float64) (Template, error)
 	// Compare compares two templates of the engine's current model.

@@ -610,6 +610,12 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 	if !ok {
 		return f
 	}
+	if c.Kind == LivenessDistance && response.Code == OK {
+		if response, err = s.relief(ctx, c, p, response); err != nil {
+			s.fail(ctx, &f, EngineFailed, "compare the presentation's perspective", err)
+			return f
+		}
+	}
 	if f.Changed, err = s.changed(ctx, templates, p); err != nil {
 		s.fail(ctx, &f, EngineFailed, "compare the presentation's faces", err)
 		return f

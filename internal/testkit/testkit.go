@@ -211,6 +211,21 @@ func (e *Engine) Examine(_ context.Context, image []byte, want ekyc.Want) (ekyc.
 	return x, nil
 }
 
+// Relief knows the heads of photos.
+func (e *Engine) Relief(_ context.Context, far, near ekyc.Shot) (ekyc.Relief, error) {
+	var perspective [2]float64
+	for i, s := range []ekyc.Shot{far, near} {
+		var f Face
+		if !bytes.HasPrefix(s.Image, magic) || json.Unmarshal(s.Image[len(magic):], &f) != nil {
+			return ekyc.Relief{}, ekyc.Errorf(ekyc.ImageDamaged, "the image is damaged")
+		}
+		if !f.Head.Flat {
+			perspective[i] = cmp.Or(f.Head.Closer, 1) / headDistance
+		}
+	}
+	return ekyc.Relief{Depth: perspective[1] - perspective[0], Fit: 0.95}, nil
+}
+
 // Fuse averages.
 func (e *Engine) Fuse(ts []ekyc.Template, ws []float64) (ekyc.Template, error) {
 	out := make([]float32, len(ts[0].Vector))
@@ -515,7 +530,9 @@ func (k *Kit) Perform(plan ekyc.Plan, c ekyc.Challenge, f Face) (ekyc.Presented,
 	for i := range 700 {
 		f.Serial = i
 		if len(asked) > 0 && !f.Deaf {
+			flat := f.Head.Flat
 			f.Head = Act(asked, lag, k.Clock.Now().Sub(start))
+			f.Head.Flat = flat
 		}
 		img := Photo(f)
 		x, err := k.Look(k.Ctx, img, w.Wants())

@@ -22,6 +22,11 @@ type Options struct {
 	// Sessions is how many attack sessions are played of each kind, shared out evenly
 	// among its attackers; half as many honest ones, among the conditions.
 	Sessions int
+	// Honest is how many honest sessions are played of each kind; 0: half as many as attacks.
+	Honest int
+	// For is how long the virtual sessions of each kind may take, honest ones and attacks
+	// together; what was not played by then is not counted. 0: as long as it takes.
+	For      time.Duration
 	Wired    int                 // of these sessions, how many of each kind go through the WebSocket as well
 	Kinds    []ekyc.LivenessKind // empty: all
 	Seed     uint64
@@ -79,6 +84,10 @@ type Report struct {
 // Synthetic is said wherever figures of this package appear.
 const Synthetic = "SYNTHETIC: two men's video clips with simulated screen light, movements cut together, networks and attackers; no field trial"
 
+// wholeFrom is from how many sessions on nearly every picture is looked at for all that can be
+// measured, sooner or later: then once is cheaper.
+const wholeFrom = 5000
+
 // recorded is how many honest sessions of a kind are recorded for replays.
 const recorded = 60
 
@@ -95,6 +104,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	began := o.Now()
 	memo := NewMemo(o.Engine)
+	memo.whole = o.Sessions >= wholeFrom
 	o.Progress("decoding the material")
 	m, err := Load(ctx, memo, o.Models, o.Seed)
 	if err != nil {
@@ -140,12 +150,19 @@ func sessionRand(seed uint64, kind ekyc.LivenessKind, what string, n int) *rand.
 
 func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.LivenessKind) (*Result, error) {
 	t := &table{m: m, kind: k}
-	res := &Result{Kind: k, Sessions: o.Sessions, Honest: max(o.Sessions/2, len(Conditions))}
+	res := &Result{Kind: k}
+	end := time.Time{}
+	if o.For > 0 {
+		end = o.Now().Add(o.For)
+	}
 
 	// Honest sessions come first: what they show is what replays are made of.
-	recordings := make([]*recording, res.Honest)
-	honest := deal(Conditions, res.Honest)
-	outs, err := virtualSessions(ctx, o, memo, m, k, honest, "honest", func(j job, r *rand.Rand) (game, error) {
+	if o.Honest == 0 {
+		o.Honest = o.Sessions / 2
+	}
+	honest := deal(Conditions, max(o.Honest, len(Conditions)))
+	recordings := make([]*recording, len(honest))
+	outs, err := virtualSessions(ctx, o, end, memo, m, k, honest, "honest", func(j job, r *rand.Rand) (game, error) {
 		var rec **recording
 		if j.name == "good" && j.n/len(Conditions) < recorded {
 			rec = &recordings[j.n]
@@ -155,13 +172,15 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range recordings {
+	for i, r := range recordings[:len(outs)] {
 		if r != nil && len(r.frames) > 0 && (k == ekyc.LivenessSilent || len(r.cues) > 0) {
 			if outs[i].accepted || len(t.recordings) == 0 {
 				t.recordings = append(t.recordings, r)
 			}
 		}
 	}
+	honest = honest[:len(outs)]
+	res.Honest = len(outs)
 	res.Conditions, res.Rejected, res.RejectedAll = count(honest, outs, func(o outcome) bool { return !o.accepted })
 	var took []float64
 	for i, o := range outs {
@@ -178,10 +197,12 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 	}
 
 	attacks := deal(Attackers(k), o.Sessions)
-	outs, err = virtualSessions(ctx, o, memo, m, k, attacks, "attack", func(j job, r *rand.Rand) (game, error) { return t.attack(j.name, r) })
+	outs, err = virtualSessions(ctx, o, end, memo, m, k, attacks, "attack", func(j job, r *rand.Rand) (game, error) { return t.attack(j.name, r) })
 	if err != nil {
 		return nil, err
 	}
+	attacks = attacks[:len(outs)]
+	res.Sessions = len(outs)
 	res.Attackers, res.Accepted, res.AcceptedAll = count(attacks, outs, func(o outcome) bool { return o.accepted })
 	res.AcceptedUpper = interval(res.AcceptedAll, res.Sessions)[1]
 	if o.Wired > 0 {
@@ -193,11 +214,12 @@ func runKind(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.Liv
 }
 
 // virtualSessions plays jobs in as many worlds as there are CPUs. The outcomes are in
-// the order of the jobs and do not depend on the number of worlds.
-func virtualSessions(ctx context.Context, o Options, memo *Memo, m *Material, k ekyc.LivenessKind, jobs []job, what string, make_ func(job, *rand.Rand) (game, error)) ([]outcome, error) {
+// the order of the jobs and do not depend on the number of worlds; those of the last jobs
+// are missing if end, unless it is zero, comes first.
+func virtualSessions(ctx context.Context, o Options, end time.Time, memo *Memo, m *Material, k ekyc.LivenessKind, jobs []job, what string, make_ func(job, *rand.Rand) (game, error)) ([]outcome, error) {
 	outs := make([]outcome, len(jobs))
 	var mu sync.Mutex
-	done := 0
+	done, played := 0, len(jobs)
 	group, ctx := errgroup.WithContext(ctx)
 	worlds := min(runtime.NumCPU(), len(jobs))
 	for n := range worlds {
@@ -211,6 +233,12 @@ func virtualSessions(ctx context.Context, o Options, memo *Memo, m *Material, k 
 			for i := n; i < len(jobs); i += worlds {
 				if err := ctx.Err(); err != nil {
 					return err
+				}
+				if !end.IsZero() && o.Now().After(end) {
+					mu.Lock()
+					played = min(played, i)
+					mu.Unlock()
+					return nil
 				}
 				if w == nil {
 					if w, err = newWorld(ctx, memo, m, o.Seed^uint64(n)<<32^uint64(len(what)), nil); err != nil {
@@ -235,7 +263,8 @@ func virtualSessions(ctx context.Context, o Options, memo *Memo, m *Material, k 
 			return nil
 		})
 	}
-	return outs, group.Wait()
+	err := group.Wait()
+	return outs[:played], err
 }
 
 func count(jobs []job, outs []outcome, hit func(outcome) bool) (map[string]Count, map[string]int, int) {

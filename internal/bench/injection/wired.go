@@ -32,20 +32,11 @@ func runWired(ctx context.Context, o Options, memo *Memo, t *table) (_ *Wired, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, stop, err := w.listen()
 	if err != nil {
 		return nil, err
 	}
-	srv := &http.Server{Handler: w.server.Handler, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	defer func() {
-		err = errors.Join(err, srv.Close())
-		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}()
-	at := "ws://" + l.Addr().String() + capture.Prefix + "/api/capture"
+	defer func() { err = errors.Join(err, stop()) }()
 
 	res := &Wired{Sessions: o.Wired}
 	play := func(jobs []job, what string, game func(job, *rand.Rand) (game, error)) ([]outcome, error) {
@@ -92,6 +83,51 @@ func runWired(ctx context.Context, o Options, memo *Memo, t *table) (_ *Wired, e
 	return res, nil
 }
 
+// listen serves the world on this machine's loopback and returns the address of its capture
+// socket. stop waits until nothing is served any more.
+func (w *world) listen() (at string, stop func() error, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	srv := &http.Server{Handler: w.server.Handler, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	return "ws://" + l.Addr().String() + capture.Prefix + "/api/capture", func() error {
+		err := srv.Close()
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+		return err
+	}, nil
+}
+
+// dial opens a capture socket for a session, says hello, and takes frames of a page's size.
+func dial(ctx context.Context, at string, t ekyc.Token, k ekyc.LivenessKind) (*websocket.Conn, error) {
+	origin := "http://" + strings.TrimSuffix(strings.TrimPrefix(at, "ws://"), capture.Prefix+"/api/capture")
+	conn, _, err := websocket.Dial(ctx, at, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadLimit(1 << 20)
+	hello, err := json.Marshal(map[string]string{"token": string(t), "kind": string(k), "device": "injection bench"})
+	if err == nil {
+		err = conn.Write(ctx, websocket.MessageText, hello)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.CloseNow())
+	}
+	return conn, nil
+}
+
+// framed is a picture with the header that the capture socket wants.
+func framed(n int, at time.Duration, image []byte) []byte {
+	data := make([]byte, capture.FrameHeader, capture.FrameHeader+len(image))
+	binary.BigEndian.PutUint32(data, uint32(n))
+	binary.BigEndian.PutUint32(data[4:], uint32(at.Milliseconds()))
+	return append(data, image...)
+}
+
 // said is what the server tells the page; see package capture.
 type said struct {
 	Type             string
@@ -116,20 +152,11 @@ func (w *world) talk(ctx context.Context, at string, k ekyc.LivenessKind, g game
 	}
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
-	origin := "http://" + strings.TrimSuffix(strings.TrimPrefix(at, "ws://"), capture.Prefix+"/api/capture")
-	conn, _, err := websocket.Dial(ctx, at, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
+	conn, err := dial(ctx, at, s.Token, k)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer conn.CloseNow()
-	conn.SetReadLimit(1 << 20)
-	hello, err := json.Marshal(map[string]string{"token": string(s.Token), "kind": string(k), "device": "injection bench"})
-	if err != nil {
-		return outcome{}, err
-	}
-	if err := conn.Write(ctx, websocket.MessageText, hello); err != nil {
-		return outcome{}, err
-	}
 
 	p := &page{conn: conn, now: now, link: g.link, fresh: g.subject, subject: g.subject(), start: now(), ready: make(chan struct{})}
 	group, ctx := errgroup.WithContext(ctx)
@@ -269,10 +296,7 @@ func (p *page) shoot(ctx context.Context, r *rand.Rand) error {
 			return err
 		}
 		last = at
-		data := make([]byte, capture.FrameHeader, capture.FrameHeader+len(image))
-		binary.BigEndian.PutUint32(data, uint32(n))
-		binary.BigEndian.PutUint32(data[4:], uint32(at.Milliseconds()))
-		data = append(data, image...)
+		data := framed(n, at, image)
 		arrives = max(arrives+time.Millisecond, at+travel)
 		time.AfterFunc(arrives-at, func() {
 			select {

@@ -71,7 +71,7 @@ func newWorld(ctx context.Context, e ekyc.Engine, m *Material, seed uint64, now 
 				break // the same for all
 			}
 			fmt.Fprintf(&text, "[[plan]]\nid = %q\napp = %q\nliveness = %q\n", planFor(k, p), benchApp, k)
-			if k == ekyc.LivenessAction {
+			if k == ekyc.LivenessAction && len(p.names()) > 0 {
 				fmt.Fprintf(&text, "actions = [\"%s\"]\n", strings.Join(p.names(), `", "`))
 			}
 		}
