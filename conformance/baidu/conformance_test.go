@@ -107,7 +107,7 @@ func (w *world) do(line string) {
 		}
 		w.PutApp(w.App)
 	case "called": // the app made a call just now
-		w.must(w.Admit(w.App))
+		w.must(w.Admit(w.Ctx, w.App))
 	case "disable":
 		w.App.Disabled = true
 		w.PutApp(w.App)
