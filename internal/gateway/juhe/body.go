@@ -8,7 +8,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"shiren/internal/ekyc"
 	"shiren/internal/gateway/wire"
@@ -16,7 +15,7 @@ import (
 
 // maxBody bounds a request's body: an image of 10 MB as base64 text, as the house's other
 // interfaces take, with slack for characters that a form escapes. The vendor names no
-// limit and recommends 16 to 20 KB. maxFields and maxQuery are our choices.
+// limit and recommends 16 to 20 KB. maxFields is our choice.
 const (
 	maxBody   = ekyc.MaxImage + 2<<20
 	maxFields = 64
@@ -86,14 +85,11 @@ func (f fields) multipart(text []byte, boundary string) error {
 	}
 }
 
-// text reads a parameter; one that is absent, empty or not UTF-8 is MissingParam or BadRequest.
+// text reads a parameter; one that is absent or blank is MissingParam.
 func (f fields) text(name string) (string, error) {
 	v := bytes.TrimSpace(f[name].raw)
-	switch {
-	case len(v) == 0:
+	if len(v) == 0 {
 		return "", ekyc.Errorf(ekyc.MissingParam, "%s is missing", name)
-	case !utf8.Valid(v):
-		return "", ekyc.Errorf(ekyc.BadRequest, "%s is not UTF-8", name)
 	}
 	return string(v), nil
 }
