@@ -11,6 +11,7 @@ pairs=${PAIRS:-../shared/eval/lfw}
 echo "## Server"
 echo
 bin/shiren bench http --for "${SPAN:-20s}" --soak "${SOAK:-0}"
+bin/shiren bench http --protocol juhe --for "${SPAN:-20s}"
 echo
 echo "## Faces"
 echo

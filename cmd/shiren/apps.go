@@ -18,9 +18,8 @@ import (
 )
 
 func (a *app) appCmd() *cobra.Command {
-	var id, name string
-	var quota map[string]int64
-	var perSecond, perDay int64
+	var want config.App
+	var settings appSettings
 	add := &cobra.Command{
 		Use: "add", Short: "Make an app with new keys", Args: cobra.NoArgs,
 		Long: `Make an app with new keys and print them; the secret key is not shown again.
@@ -31,15 +30,15 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 				return err
 			}
 			defer d.Close()
-			return a.addApp(cmd.Context(), d, config.App{ID: id, Name: name, Quota: quota, PerSecond: perSecond, PerDay: perDay})
+			if want, err = settings.apply(want, cmd); err != nil {
+				return err
+			}
+			return a.addApp(cmd.Context(), d, want)
 		},
 	}
 	a.setData(add)
-	add.Flags().StringVar(&id, "id", "", "`digits` (default: one more than the highest)")
-	add.Flags().StringVar(&name, "name", "", "what people call it")
-	add.Flags().StringToInt64Var(&quota, "quota", nil, "charges allowed, as in match=1000,live=-1 (-1 unlimited, 0 not opened)")
-	add.Flags().Int64Var(&perSecond, "per-second", 0, "calls a second; 0 is unlimited")
-	add.Flags().Int64Var(&perDay, "per-day", 0, "calls a day; 0 is unlimited")
+	add.Flags().StringVar(&want.ID, "id", "", "`digits` (default: one more than the highest)")
+	settings.flags(add)
 
 	list := &cobra.Command{
 		Use: "list", Short: "List apps, without secrets", Args: cobra.NoArgs,
@@ -54,19 +53,20 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 				return err
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tNAME\tAPI KEY\tSTATE\tQUOTA\tPER SECOND\tPER DAY")
+			fmt.Fprintln(w, "ID\tNAME\tAPI KEY\tSTATE\tQUOTA\tPER SECOND\tPER DAY\tTOTAL\tADDRESSES")
 			for _, p := range apps {
-				state := "on"
-				if p.Disabled {
-					state = "off"
+				total := p.Total
+				if p.Test {
+					total = p.TestTotal
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, p.Name, p.Key, state, quotas(p.Quota), unlimited(p.PerSecond), unlimited(p.PerDay))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, p.Name, p.Key, standing(p, a.now()), quotas(p.Quota),
+					unlimited(p.PerSecond), unlimited(p.PerDay), unlimited(total), addresses(p))
 			}
 			return w.Flush()
 		},
 	}
 	a.setData(list)
-	return group("app", "Make, list and switch relying parties' apps", add, list,
+	return group("app", "Make, list, change and switch relying parties' apps", add, list, a.appSetCmd(),
 		a.switchCmd("disable", "Switch an app off: its tokens and keys stop working", true),
 		a.switchCmd("enable", "Switch an app on again", false))
 }
@@ -118,6 +118,9 @@ func (a *app) addApp(ctx context.Context, d *server.Data, want config.App) (err 
 		return err
 	}
 	want.Secret = ekyc.Secret(secret)
+	if want.BearerKey, err = server.NewBearer(a.rand); err != nil {
+		return err
+	}
 	r := want.Record(a.now().UTC())
 	if err := r.Validate(); err != nil {
 		return err
@@ -125,8 +128,23 @@ func (a *app) addApp(ctx context.Context, d *server.Data, want config.App) (err 
 	if err := d.Store.PutApp(ctx, r); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "app         %s\nAPI Key     %s\nSecret Key  %s\n\nThe secret key is not shown again. Next: shiren plan add --app %s --id …\n", r.ID, r.Key, secret, r.ID)
+	fmt.Fprintf(a.out, "app         %s\nAPI Key     %s\nSecret Key  %s\nBearer key  %s\n\nThe secret key and the bearer key, which admits alone (Juhe's key), are not shown again.\nNext: shiren plan add --app %s --id …\n",
+		r.ID, r.Key, secret, string(r.Bearer), r.ID)
 	return nil
+}
+
+// ownApp reads an app that the command line may change: one that no file declares.
+func (a *app) ownApp(ctx context.Context, d *server.Data, id string) (ekyc.App, error) {
+	for _, declared := range d.Config.Apps {
+		if declared.ID == id {
+			return ekyc.App{}, fmt.Errorf("app %s is declared in the configuration file: change it there", id)
+		}
+	}
+	p, err := d.Store.App(ctx, ekyc.AppID(id))
+	if errors.Is(err, ekyc.ErrAbsent) {
+		return p, fmt.Errorf("there is no app %q; `shiren app list` shows what there is", id)
+	}
+	return p, err
 }
 
 func (a *app) switchCmd(use, short string, off bool) *cobra.Command {
@@ -138,15 +156,8 @@ func (a *app) switchCmd(use, short string, off bool) *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			for _, declared := range d.Config.Apps {
-				if declared.ID == args[0] {
-					return fmt.Errorf("app %s is declared in the configuration file: set disabled = %v there", args[0], off)
-				}
-			}
-			p, err := d.Store.App(cmd.Context(), ekyc.AppID(args[0]))
-			if errors.Is(err, ekyc.ErrAbsent) {
-				return fmt.Errorf("there is no app %q; `shiren app list` shows what there is", args[0])
-			} else if err != nil {
+			p, err := a.ownApp(cmd.Context(), d, args[0])
+			if err != nil {
 				return err
 			}
 			p.Disabled = off

@@ -33,6 +33,7 @@ acquire, 10-fold accuracy, EER, TAR at fixed FMR with 95 % intervals, and ms per
 	faces.Flags().StringVar(&report, "report", "", "write an HTML `file` with the ROC and the histogram")
 
 	var h httpBench
+	protocol := "baidu"
 	http := &cobra.Command{
 		Use: "http", Short: "Measure the server: CPU, throughput, latency and memory",
 		Long: `Measure a server of its own on this machine's loopback: the CPU of a comparison over
@@ -40,9 +41,18 @@ HTTP against its bare inference, comparisons a second, their latency at half tha
 the calls without inference, and resident memory. The load comes from the same machine,
 so what it costs is taken from the server. Prints a Markdown table.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.benchHTTP(cmd.Context(), h) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch protocol {
+			case "baidu":
+				return a.benchHTTP(cmd.Context(), h)
+			case "juhe":
+				return a.benchJuhe(cmd.Context(), h)
+			}
+			return fmt.Errorf("--protocol %q: want baidu or juhe", protocol)
+		},
 	}
 	a.setData(http)
+	http.Flags().StringVar(&protocol, "protocol", protocol, "whose calls to `measure`: baidu, or juhe for its four-element check")
 	http.Flags().DurationVar(&h.span, "for", 20*time.Second, "how long each load lasts")
 	http.Flags().IntVar(&h.sample, "sample", 200, "over so `many` comparisons the CPU is taken")
 	http.Flags().IntVar(&h.soak, "soak", 0, "after that, so `many` comparisons, to see whether memory stays flat")

@@ -311,8 +311,8 @@ func (a *app) startTarget(ctx context.Context, cfg config.Config) (_ *target, er
 		return nil, err
 	}
 	file := filepath.Join(t.dir, "shiren.toml")
-	text := fmt.Sprintf("listen = %q\ndata = %q\n[models]\ndir = %q\n[[app]]\nid = %q\nkey = %q\nsecret = %q\n[[plan]]\nid = %q\napp = %q\n",
-		address, filepath.Join(t.dir, "data"), models, benchApp, benchKey, benchSecret, benchPlan, benchApp)
+	text := fmt.Sprintf("listen = %q\ndata = %q\n[models]\ndir = %q\n[[app]]\nid = %q\nkey = %q\nsecret = %q\nbearer_key = %q\n[[plan]]\nid = %q\napp = %q\n",
+		address, filepath.Join(t.dir, "data"), models, benchApp, benchKey, benchSecret, benchBearer, benchPlan, benchApp)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

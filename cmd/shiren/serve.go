@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -100,6 +101,7 @@ func showDemo(w io.Writer, cfg config.Config, at server.Address, app ekyc.App, s
 	fmt.Fprintf(w, `  Demo app    %s
   API Key     %s
   Secret Key  %s
+  Juhe key    %s
   Plans       1  liveness only
               2  compare with an uploaded image
               3  compare with the registry; the person enters name and number
@@ -107,7 +109,7 @@ func showDemo(w io.Writer, cfg config.Config, at server.Address, app ekyc.App, s
   Open this link (plan 1, usable for 2 hours) and look into the camera:
   %s
 
-`, app.ID, app.Key, string(app.Secret), link)
+`, app.ID, app.Key, string(app.Secret), cmp.Or(string(app.Bearer), "none; shiren app set "+string(app.ID)+" --new-bearer-key makes one"), link)
 	var qr strings.Builder
 	qrterminal.GenerateWithConfig(link, qrterminal.Config{
 		Level: qrterminal.L, Writer: &qr, HalfBlocks: true, QuietZone: 1,

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // serve runs the world's gateway on a real connection, naming itself in links.
 func (w *world) serve() *httptest.Server {
 	srv := httptest.NewServer(gateway.New(w.Service, gateway.Config{Now: w.Clock.Now, Log: w.Log}))
-	w.t.Cleanup(srv.Close)
+	w.T.Cleanup(srv.Close)
 	return srv
 }
 
@@ -74,27 +74,27 @@ func TestRelyingPartyWithTheGoClient(t *testing.T) {
 			portrait := testkit.Photo(testkit.Face{Person: "zhang", Width: 800, Height: 600})
 
 			vt, err := c.Generate(ctx, api.GenerateRequest{PlanID: "5", RedirectConfig: &api.RedirectConfig{SuccessURL: "https://a.example/ok"}})
-			w.must(err)
+			w.Must(err)
 			tok := ekyc.Token(vt)
 			_, err = c.Detail(ctx, vt)
 			wantCode(t, "detail before the page was opened", err, api.NotStarted)
-			w.must(c.UploadMatchImage(ctx, api.UploadRequest{VerifyToken: vt, Image: portrait, QualityControl: api.ControlLow}))
+			w.Must(c.UploadMatchImage(ctx, api.UploadRequest{VerifyToken: vt, Image: portrait, QualityControl: api.ControlLow}))
 			if ses, err := w.Attend(ctx, tok); err != nil || ses.Redirect.Success != "https://a.example/ok" {
 				t.Errorf("the session's redirect: got %+v, %v, want the one that was asked for", ses.Redirect, err)
 			}
 			_, err = w.Walk(tok, testkit.Face{Person: "zhang"})
-			w.must(err)
+			w.Must(err)
 
 			simple, err := c.Simple(ctx, vt)
-			w.must(err)
+			w.Must(err)
 			detail, err := c.Detail(ctx, vt)
-			w.must(err)
+			w.Must(err)
 			stat, err := c.Stat(ctx, vt)
-			w.must(err)
+			w.Must(err)
 			media, err := c.Media(ctx, vt)
-			w.must(err)
+			w.Must(err)
 			all, err := c.GetAll(ctx, vt)
-			w.must(err)
+			w.Must(err)
 			if len(all.VerifyResult) != 1 || !all.VerifyResult[0].IsVerifyPassed || *all.VerifyResult[0].VerifyDetail.Score != detail.VerifyResult.Score {
 				t.Errorf("getall %+v and detail %+v do not agree", all.VerifyResult, detail)
 			}
@@ -140,7 +140,7 @@ func TestRelyingPartyWithTheGoClient(t *testing.T) {
 
 			w.Clock.Advance(28 * 24 * time.Hour) // the access token ends; the client gets another
 			_, err = c.Generate(ctx, api.GenerateRequest{PlanID: "1"})
-			w.must(err)
+			w.Must(err)
 
 			m, err := c.MatchV4(ctx, api.MatchRequest{Image: portrait, RegisterImage: testkit.Photo(testkit.Face{Person: "li"})})
 			if err != nil || m.Score >= 80 {
@@ -165,10 +165,10 @@ func TestDeclaredIdentityWithTheGoClient(t *testing.T) {
 	c := &api.Client{Base: w.serve().URL, Key: w.App.Key, Secret: string(w.App.Secret)}
 	w.Authority.Add("110101199003070134", "张三", testkit.Photo(testkit.Face{Person: "zhang"}))
 	vt, err := c.Generate(t.Context(), api.GenerateRequest{PlanID: "3"})
-	w.must(err)
-	w.must(c.SubmitIDCard(t.Context(), api.SubmitRequest{VerifyToken: vt, IDName: "张三", IDNo: "110101199003070134"}))
+	w.Must(err)
+	w.Must(c.SubmitIDCard(t.Context(), api.SubmitRequest{VerifyToken: vt, IDName: "张三", IDNo: "110101199003070134"}))
 	_, err = w.Walk(ekyc.Token(vt), testkit.Face{Person: "zhang"})
-	w.must(err)
+	w.Must(err)
 	d, err := c.Detail(t.Context(), vt)
 	if err != nil || d.IDCardConfirm == nil || d.IDCardConfirm.Name != "张三" || d.IDCardConfirm.IDCardNumber != "110101199003070134" {
 		t.Errorf("got %+v, %v, want the identity whole: the relying party gave it", d.IDCardConfirm, err)
@@ -187,16 +187,16 @@ func TestDocumentsWithTheGoClient(t *testing.T) {
 	c := &api.Client{Base: w.serve().URL, Key: w.App.Key, Secret: string(w.App.Secret)}
 	front := testkit.Card{Name: "赵六", Number: "11010519491231002X", Nation: "汉", Address: "某省某市", Person: "zhao"}
 	vt, err := c.Generate(t.Context(), api.GenerateRequest{PlanID: "10"})
-	w.must(err)
+	w.Must(err)
 	tok := ekyc.Token(vt)
 	w.card(tok, front)
-	w.must(w.ConfirmCard(w.Ctx, tok, nil))
+	w.Must(w.ConfirmCard(w.Ctx, tok, nil))
 	_, err = w.Walk(tok, testkit.Face{Person: "zhao"})
-	w.must(err)
+	w.Must(err)
 	d, err := c.Detail(t.Context(), vt)
-	w.must(err)
+	w.Must(err)
 	all, err := c.GetAll(t.Context(), vt)
-	w.must(err)
+	w.Must(err)
 	if len(all.VerifyResult) != 1 || all.OCRChargeCount != 1 || all.VerifyResult[0].OCR() == nil || all.VerifyResult[0].OCR().Name != d.IDCardOCR.Name {
 		t.Fatalf("getall %+v and detail %+v do not agree", all, d.IDCardOCR)
 	}
@@ -231,13 +231,13 @@ func TestLinksCannotBeBent(t *testing.T) {
 	c := &api.Client{Base: srv.URL, Key: w.App.Key, Secret: string(w.App.Secret)}
 	links := map[string]*url.URL{}
 	for _, name := range []string{"A", "B"} {
-		w.do("open 5 " + name)
-		w.do("enrol " + name + " zhang")
-		w.do("walk " + name + ` {"Person":"zhang"}`)
+		w.Given("open 5 " + name)
+		w.Given("enrol " + name + " zhang")
+		w.Given("walk " + name + ` {"Person":"zhang"}`)
 		s, err := c.Simple(t.Context(), string(w.token(name)))
-		w.must(err)
+		w.Must(err)
 		links[name], err = url.Parse(s.Image)
-		w.must(err)
+		w.Must(err)
 	}
 	a, b := links["A"].Query(), links["B"].Query()
 	for name, change := range map[string][2]string{
@@ -253,14 +253,14 @@ func TestLinksCannotBeBent(t *testing.T) {
 		u := *links["A"]
 		u.RawQuery = q.Encode()
 		resp, err := http.Get(u.String())
-		w.must(err)
+		w.Must(err)
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: got HTTP %d, want 404", name, resp.StatusCode)
 		}
 	}
 	resp, err := http.Get(links["A"].String())
-	w.must(err)
+	w.Must(err)
 	resp.Body.Close()
 	if resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != "private, no-store" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("the link as it is: got HTTP %d, %v, want 200, kept nowhere, not sniffed", resp.StatusCode, resp.Header)
@@ -272,28 +272,28 @@ func TestExpectContinue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	srv := w.serve()
-	w.do("open 2 T")
-	body := fmt.Sprintf(`{"verify_token":%q,"image":%q}`, w.vars["$T"], strings.Repeat("QUJD", 1<<18))
+	w.Given("open 2 T")
+	body := fmt.Sprintf(`{"verify_token":%q,"image":%q}`, w.Vars["$T"], strings.Repeat("QUJD", 1<<18))
 	for name, c := range map[string]struct {
 		query string
 		goOn  bool
-	}{"authenticated": {"access_token=" + w.vars["$ACCESS"], true}, "forged": {"access_token=24.x", false}} {
+	}{"authenticated": {"access_token=" + w.Vars["$ACCESS"], true}, "forged": {"access_token=24.x", false}} {
 		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-		w.must(err)
+		w.Must(err)
 		defer conn.Close()
 		fmt.Fprintf(conn, "POST %s?%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", api.PathUploadMatch, c.query, len(body))
 		r := bufio.NewReader(conn)
 		first, err := r.ReadString('\n')
-		w.must(err)
+		w.Must(err)
 		if got := strings.Contains(first, "100"); got != c.goOn {
 			t.Errorf("%s: first line %q; asked to go on: %v, want %v", name, first, got, c.goOn)
 		}
 		if c.goOn {
 			_, err = io.Copy(conn, strings.NewReader(body))
-			w.must(err)
+			w.Must(err)
 			_, _ = r.ReadString('\n')
 			resp, err := http.ReadResponse(r, nil)
-			w.must(err)
+			w.Must(err)
 			text, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != 200 || !bytes.Contains(text, []byte("222203")) {
 				t.Errorf("%s: got HTTP %d %s, want 200 and 222203: the bytes are no image", name, resp.StatusCode, text)
@@ -309,7 +309,7 @@ func TestOfficialGoSigner(t *testing.T) {
 	srv := w.serve()
 	for name, params := range map[string]map[string]string{
 		"signature":           {"charset": "UTF-8"},
-		"token and signature": {"charset": "UTF-8", "access_token": w.vars["$ACCESS"]},
+		"token and signature": {"charset": "UTF-8", "access_token": w.Vars["$ACCESS"]},
 	} {
 		body := `{"plan_id":1}`
 		req := &bcehttp.Request{}
@@ -324,13 +324,13 @@ func TestOfficialGoSigner(t *testing.T) {
 			q.Set(k, v)
 		}
 		out, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL+api.PathGenerate+"?"+q.Encode(), strings.NewReader(body))
-		w.must(err)
+		w.Must(err)
 		out.Host = "aip.baidubce.com"
 		for k, v := range req.Headers() {
 			out.Header.Set(k, v)
 		}
 		resp, err := http.DefaultClient.Do(out)
-		w.must(err)
+		w.Must(err)
 		var got api.Reply[api.GenerateResult]
 		err = json.NewDecoder(resp.Body).Decode(&got)
 		resp.Body.Close()
@@ -376,15 +376,15 @@ func TestCapturedRequests(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			raw, err := os.ReadFile(file)
-			w.must(err)
+			w.Must(err)
 			if m := captureTime.FindSubmatch(raw); m != nil {
 				at, err := time.Parse(time.RFC3339, string(m[1]))
-				w.must(err)
+				w.Must(err)
 				w.Clock.Set(at.Add(time.Minute))
 			}
-			raw = captureToken.ReplaceAllLiteral(raw, []byte(w.vars["$ACCESS"]))
+			raw = captureToken.ReplaceAllLiteral(raw, []byte(w.Vars["$ACCESS"]))
 			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-			w.must(err)
+			w.Must(err)
 			rec := httptest.NewRecorder()
 			w.handler.ServeHTTP(rec, r.WithContext(context.Background()))
 			if r.URL.Path == api.PathToken {

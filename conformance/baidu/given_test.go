@@ -43,36 +43,36 @@ func (tape) Encode(_ context.Context, frames []ekyc.ClipFrame) ([]byte, error) {
 
 // submit is testkit's, with what the page says of itself.
 func (w *world) submit(t ekyc.Token, frames []ekyc.Frame) {
-	w.t.Helper()
+	w.T.Helper()
 	p, err := w.Present(t, frames)
-	w.must(err)
+	w.Must(err)
 	p.Client = w.client
 	_, err = w.Submit(w.Ctx, t, p)
-	w.must(err)
+	w.Must(err)
 }
 
 func (w *world) record(t ekyc.Token, kind ekyc.LivenessKind, f testkit.Face) {
-	w.t.Helper()
+	w.T.Helper()
 	w.Consent(t)
 	c, err := w.Challenge(w.Ctx, t, kind)
-	w.must(err)
+	w.Must(err)
 	recording := testkit.Photo(f)
 	if kind != ekyc.RecordedPicture {
 		b, err := json.Marshal(f)
-		w.must(err)
+		w.Must(err)
 		recording = append(bytes.Clone(webm), b...)
 	}
 	_, err = w.Record(w.Ctx, t, c.ID, recording, w.client)
-	w.must(err)
+	w.Must(err)
 }
 
 // flash is a presentation before a screen that shows the challenge's colours: the skin
 // answers each 200 ms later, the wall behind hardly; or, unmet, neither does.
 func (w *world) flash(t ekyc.Token, met bool, f testkit.Face) {
-	w.t.Helper()
+	w.T.Helper()
 	w.Consent(t)
 	c, err := w.Challenge(w.Ctx, t, ekyc.LivenessFlash)
-	w.must(err)
+	w.Must(err)
 	start := w.Clock.Now()
 	last := c.Cues[len(c.Cues)-1]
 	p := ekyc.Presented{Challenge: c.ID, Kind: c.Kind, Started: start, Frames: w.Frames(f, 5), Client: w.client}
@@ -99,31 +99,18 @@ func (w *world) flash(t ekyc.Token, met bool, f testkit.Face) {
 	}
 	w.Clock.Advance(last.After + last.For + time.Second)
 	_, err = w.Submit(w.Ctx, t, p)
-	w.must(err)
-}
-
-// cardOf reads a scripted document, whose words no log may hold.
-func (w *world) cardOf(text string) testkit.Card {
-	w.t.Helper()
-	var c testkit.Card
-	w.must(json.Unmarshal([]byte(text), &c))
-	for _, s := range []string{c.Name, c.Number, c.Address, c.Authority} {
-		if s != "" {
-			w.secrets[s] = "document"
-		}
-	}
-	return c
+	w.Must(err)
 }
 
 // card shows a side to the session's page. A picture that is refused is part of the story.
 func (w *world) card(t ekyc.Token, c testkit.Card) {
-	w.t.Helper()
+	w.T.Helper()
 	side := ekyc.CardFront
 	if c.Authority != "" {
 		side = ekyc.CardBack
 	}
 	w.Consent(t)
 	if _, err := w.ReadCard(w.Ctx, t, side, testkit.CardPhoto(c)); err != nil && ekyc.CodeOf(err) == ekyc.Internal {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 }

@@ -22,12 +22,12 @@ func TestVideosArePlayedFromTheirLinks(t *testing.T) {
 	} {
 		w := newWorld(t)
 		for _, line := range []string{"plan v " + c.plan, "videos", "open v T", c.capture} {
-			w.do(line)
+			w.Given(line)
 		}
 		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, w.request("POST "+api.PathMedia+"?access_token=$ACCESS HTTP/1.1\nHost: x\n\n{\"verify_token\":\"$T\"}"))
+		w.handler.ServeHTTP(rec, w.Request("POST "+api.PathMedia+"?access_token=$ACCESS HTTP/1.1\nHost: x\n\n{\"verify_token\":\"$T\"}"))
 		var reply api.Reply[api.MediaResult]
-		w.must(json.Unmarshal(rec.Body.Bytes(), &reply))
+		w.Must(json.Unmarshal(rec.Body.Bytes(), &reply))
 		links := append(reply.Result.ProcessVideo, reply.Result.Video...)
 		if len(links) != 1 {
 			t.Fatalf("%s: got %s, want one video", name, rec.Body)
@@ -44,7 +44,7 @@ func TestVideosArePlayedFromTheirLinks(t *testing.T) {
 		body := func(r *http.Response) []byte {
 			var b bytes.Buffer
 			_, err := b.ReadFrom(r.Body)
-			w.must(err)
+			w.Must(err)
 			return b.Bytes()
 		}
 		whole := get("GET", links[0])
@@ -65,7 +65,7 @@ func TestVideosArePlayedFromTheirLinks(t *testing.T) {
 		if r := get("HEAD", links[0]); r.StatusCode != 200 || len(body(r)) != 0 || r.ContentLength != int64(len(video)) {
 			t.Errorf("%s: HEAD: got %d and length %d, want 200 and %d", name, r.StatusCode, r.ContentLength, len(video))
 		}
-		bare := api.PathVideo + "?verify_token=" + w.vars["$T"]
+		bare := api.PathVideo + "?verify_token=" + w.Vars["$T"]
 		for what, c := range map[string]struct {
 			method, url string
 			status      int
@@ -74,7 +74,7 @@ func TestVideosArePlayedFromTheirLinks(t *testing.T) {
 			"of another moment": {"GET", strings.Replace(links[0], "expires=1", "expires=2", 1), 404},
 			"cut":               {"GET", strings.Replace(links[0], "expires=", "expires=x", 1), 404},
 			"bare":              {"GET", bare, 404},
-			"the owner's, bare": {"GET", bare + "&access_token=" + w.vars["$ACCESS"], 404},
+			"the owner's, bare": {"GET", bare + "&access_token=" + w.Vars["$ACCESS"], 404},
 			"posted":            {"POST", links[0], 405},
 		} {
 			if r := get(c.method, c.url); r.StatusCode != c.status {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"shiren/internal/ekyc"
 )
 
 // check notes every value that cannot work.
@@ -41,6 +43,11 @@ func (l *loader) check(cfg *Config) {
 	}
 	if cfg.Limits.Body < 1<<20 {
 		l.bad("limits.body", "limits.body: want at least 1MiB, or no photograph gets through")
+	}
+	for _, p := range cfg.Limits.TrustedProxies {
+		if _, err := ekyc.ParsePrefix(p); err != nil {
+			l.bad("limits.trusted_proxies", "limits.trusted_proxies %q: want an address or a range, as in 10.0.0.0/8", p)
+		}
 	}
 	for _, t := range []struct {
 		key string
@@ -100,7 +107,7 @@ func (l *loader) checkTLS(t TLS) {
 
 // checkApps relies on the core's own rules for one app and adds those between apps.
 func (l *loader) checkApps(cfg *Config) {
-	ids, keys := map[string]int{}, map[string]int{}
+	ids, keys, bearers := map[string]int{}, map[string]int{}, map[ekyc.Secret]int{}
 	for i, a := range cfg.Apps {
 		at := fmt.Sprintf("app.%d", i)
 		l.badAll(at, a.Record(time.Time{}).Validate())
@@ -110,13 +117,10 @@ func (l *loader) checkApps(cfg *Config) {
 		if j, seen := keys[a.Key]; seen && a.Key != "" {
 			l.bad(at+".key", "app %s has the same API key as app number %d", a.ID, j+1)
 		}
-		if a.PerSecond < 0 {
-			l.bad(at+".per_second", "app %s: per_second: want 0 (unlimited) or more", a.ID)
+		if j, seen := bearers[a.BearerKey]; seen && a.BearerKey != "" {
+			l.bad(at+".bearer_key", "app %s has the same bearer key as app number %d", a.ID, j+1)
 		}
-		if a.PerDay < 0 {
-			l.bad(at+".per_day", "app %s: per_day: want 0 (unlimited) or more", a.ID)
-		}
-		ids[a.ID], keys[a.Key] = i, i
+		ids[a.ID], keys[a.Key], bearers[a.BearerKey] = i, i, i
 	}
 }
 

@@ -16,6 +16,7 @@ package config
 
 import (
 	"cmp"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -24,6 +25,10 @@ import (
 
 // Duration is a time span written as in "90s", "10m" or "1h30m".
 type Duration time.Duration
+
+// Moment is a time as TOML writes it: 2027-01-01T00:00:00+08:00, or a date, which begins at
+// midnight in Beijing. The zero value is none.
+type Moment struct{ time.Time }
 
 // Size is a number of bytes written as in "512KiB", "24MiB" or "1048576".
 type Size int64
@@ -110,6 +115,9 @@ type Limits struct {
 	WriteTimeout    Duration `toml:"write_timeout"`
 	IdleTimeout     Duration `toml:"idle_timeout"`
 	ShutdownTimeout Duration `toml:"shutdown_timeout"` // for requests under way when the server stops
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed; empty means that
+	// the client is whoever made the connection.
+	TrustedProxies []string `toml:"trusted_proxies"`
 }
 
 // Log says what is written to standard error.
@@ -126,9 +134,23 @@ type App struct {
 	Secret     ekyc.Secret      `toml:"secret"`
 	SecretFile string           `toml:"secret_file"`
 	Disabled   bool             `toml:"disabled"`
-	Quota      map[string]int64 `toml:"quota"` // by charge: verify, match, live, ocr
+	Quota      map[string]int64 `toml:"quota"` // by charge: verify, match, live, ocr, elements
 	PerSecond  int64            `toml:"per_second"`
 	PerDay     int64            `toml:"per_day"`
+
+	Total            int64  `toml:"total"` // calls ever
+	AddressPerSecond int64  `toml:"address_per_second"`
+	AddressPerDay    int64  `toml:"address_per_day"`
+	AddressTotal     int64  `toml:"address_total"`
+	ExpiresAt        Moment `toml:"expires_at"`
+	ReviewBy         Moment `toml:"review_by"` // refused from then on; left out means reviewed
+	// BearerKey admits alone (Juhe); BearerKeyFile holds it instead.
+	BearerKey     ekyc.Secret `toml:"bearer_key"`
+	BearerKeyFile string      `toml:"bearer_key_file"`
+	Allow         []string    `toml:"allow"` // addresses and ranges that may call; empty means all
+	Deny          []string    `toml:"deny"`
+	Test          bool        `toml:"test"`
+	TestTotal     int64       `toml:"test_total"` // calls ever in test mode
 }
 
 // Plan declares a plan with a fixed id.
@@ -233,6 +255,16 @@ func (c Config) EvidenceDir() string { return filepath.Join(c.Data, "evidence") 
 // TLSDir holds certificates that the server made or was given by an ACME authority.
 func (c Config) TLSDir() string { return filepath.Join(c.Data, "tls") }
 
+// Proxies are Limits.TrustedProxies, which check has found readable.
+func (c Config) Proxies() (list []netip.Prefix) {
+	for _, s := range c.Limits.TrustedProxies {
+		if p, err := ekyc.ParsePrefix(s); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // WantsDemo reports whether the demo app is to be offered.
 func (c Config) WantsDemo() bool { return c.Demo && len(c.Apps) == 0 }
 
@@ -241,6 +273,9 @@ func (a App) Record(created time.Time) ekyc.App {
 	r := ekyc.App{
 		ID: ekyc.AppID(a.ID), Name: a.Name, Key: a.Key, Secret: a.Secret, Disabled: a.Disabled, Created: created,
 		PerSecond: a.PerSecond, PerDay: a.PerDay,
+		Total: a.Total, PerAddress: ekyc.Limits{PerSecond: a.AddressPerSecond, PerDay: a.AddressPerDay, Total: a.AddressTotal},
+		Bearer: a.BearerKey, Expires: a.ExpiresAt.UTC(), ReviewBy: a.ReviewBy.UTC(), Allow: a.Allow, Deny: a.Deny,
+		Test: a.Test, TestTotal: a.TestTotal,
 	}
 	for kind, n := range a.Quota {
 		if r.Quota == nil {
@@ -274,4 +309,21 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 		Spoofing: p.Spoofing, Risk: p.Risk, DocumentBack: p.DocumentBack, DocumentRisk: p.DocumentRisk,
 		Consent: consent, Created: created,
 	}
+}
+
+// AppOf is what a declaration of a stored app would be: the reverse of Record.
+func AppOf(r ekyc.App) App {
+	a := App{
+		ID: string(r.ID), Name: r.Name, Key: r.Key, Secret: r.Secret, Disabled: r.Disabled, PerSecond: r.PerSecond, PerDay: r.PerDay,
+		Total: r.Total, AddressPerSecond: r.PerAddress.PerSecond, AddressPerDay: r.PerAddress.PerDay, AddressTotal: r.PerAddress.Total,
+		BearerKey: r.Bearer, ExpiresAt: Moment{r.Expires}, ReviewBy: Moment{r.ReviewBy}, Allow: r.Allow, Deny: r.Deny,
+		Test: r.Test, TestTotal: r.TestTotal,
+	}
+	for kind, n := range r.Quota {
+		if a.Quota == nil {
+			a.Quota = map[string]int64{}
+		}
+		a.Quota[string(kind)] = n
+	}
+	return a
 }

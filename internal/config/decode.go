@@ -38,6 +38,14 @@ func (l *loader) table(path string, into reflect.Value, tree map[string]any) {
 }
 
 func (l *loader) value(at string, into reflect.Value, v any) {
+	if into.Type() == reflect.TypeFor[Moment]() {
+		m, err := moment(v)
+		if err != nil {
+			l.bad(at, "%s: %v", plain(at), err)
+		}
+		into.Set(reflect.ValueOf(m))
+		return
+	}
 	switch into.Kind() {
 	case reflect.Struct:
 		t, ok := v.(map[string]any)

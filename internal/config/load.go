@@ -309,6 +309,9 @@ func (l *loader) secrets(cfg *Config) {
 		s := string(a.Secret)
 		read(at+"secret_file", at+"secret", a.SecretFile, &s)
 		a.Secret = ekyc.Secret(s)
+		s = string(a.BearerKey)
+		read(at+"bearer_key_file", at+"bearer_key", a.BearerKeyFile, &s)
+		a.BearerKey = ekyc.Secret(s)
 	}
 }
 

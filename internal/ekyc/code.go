@@ -30,6 +30,17 @@ const (
 	LimitRate      Code = "limit_rate"      // requests a second
 	LimitDay       Code = "limit_day"       // calls a day
 	LimitTotal     Code = "limit_total"     // the quota is used up
+	LimitTest      Code = "limit_test"      // the calls of an app in test mode are used up
+
+	AppExpired        Code = "app_expired"         // the app's keys are valid no more
+	AppUnreviewed     Code = "app_unreviewed"      // nobody reviewed the app in time
+	AddressUnlisted   Code = "address_unlisted"    // not on the app's list of addresses
+	AddressBanned     Code = "address_banned"      // on its list of banned ones
+	LimitAddressRate  Code = "limit_address_rate"  // requests a second of one address
+	LimitAddressDay   Code = "limit_address_day"   // calls a day of one address
+	LimitAddressTotal Code = "limit_address_total" // calls ever of one address
+	Maintenance       Code = "maintenance"         // the operator is working on what was asked for
+	Stopped           Code = "stopped"             // the operator offers it no more
 
 	// The session.
 	PlanUnknown    Code = "plan_unknown"    // no plan has this id
@@ -47,6 +58,7 @@ const (
 	BadName          Code = "bad_name"
 	BadIDNumber      Code = "bad_id_number"
 	BadDocumentType  Code = "bad_document_type"
+	BadMobile        Code = "bad_mobile"
 	IdentityMismatch Code = "identity_mismatch" // name and number do not belong together
 	IdentityUnknown  Code = "identity_unknown"  // the source does not know the number
 	PortraitNone     Code = "portrait_none"     // the source has no portrait of the person
@@ -121,8 +133,11 @@ func Codes() []Code {
 	return []Code{
 		BadRequest, MissingParam, UnknownMethod, BodyTooLarge, AccessInvalid, AccessExpired, AccessMissing,
 		SignatureWrong, AppUnknown, SecretWrong, AppDisabled, QuotaNone, LimitRate, LimitDay, LimitTotal,
+		LimitTest, AppExpired, AppUnreviewed, AddressUnlisted, AddressBanned, LimitAddressRate, LimitAddressDay, LimitAddressTotal,
+		Maintenance, Stopped,
 		PlanUnknown, PlanForeign, TokenInvalid, NotStarted, Undecided, NotSwitchedOn, ConsentMissing, ClaimMissing,
 		RefMissing, EvidenceGone,
+		BadMobile,
 		BadName, BadIDNumber, BadDocumentType, IdentityMismatch, IdentityUnknown, PortraitNone, PortraitPoor,
 		SourceFailed, SourceMissing,
 		ImageEmpty, ImageNotBase64, ImageTooLarge, ImagePixels, ImageFormat, ImageHEIC, ImageAnimated, ImageDamaged,

@@ -83,6 +83,7 @@ func decide(s *Session, a *Attempt, f Findings) {
 	charge := func(k ChargeKind) {
 		a.Charges = append(a.Charges, Charge{
 			ID: chargeID(s.Token, a.Ordinal, k), App: s.App, Plan: s.Plan.ID, Kind: k, At: a.Finished, LogID: a.LogID, Attempt: a.Ordinal,
+			Sandbox: s.Sandbox,
 		})
 	}
 	end := func(o Outcome, c Code) { a.Outcome, a.Code = o, c }

@@ -153,27 +153,3 @@ func TestWatchKeepsTheBestFrames(t *testing.T) {
 		t.Errorf("done after %v, want at least %v", span, WatchSpan)
 	}
 }
-
-func TestLimiter(t *testing.T) {
-	t.Parallel()
-	var l limiter
-	app := App{ID: "1", PerSecond: 2, PerDay: 5}
-	now := t0
-	got := func() Code { return CodeOf(l.admit(app, now)) }
-	want := []Code{OK, OK, LimitRate}
-	for i, w := range want {
-		if g := got(); g != w {
-			t.Errorf("call %d: got %q, want %q", i, g, w)
-		}
-	}
-	for i, w := range []Code{OK, OK, OK, LimitDay} {
-		now = now.Add(time.Second)
-		if g := got(); g != w {
-			t.Errorf("call %d of the day: got %q, want %q", i+2, g, w)
-		}
-	}
-	now = time.Date(2026, 3, 2, 16, 0, 0, 0, time.UTC) // midnight in Beijing
-	if g := got(); g != OK {
-		t.Errorf("on the next day: got %q, want OK", g)
-	}
-}

@@ -41,6 +41,25 @@ type App struct {
 	Quota map[ChargeKind]int64
 	// Limits on calls of every interface together; 0 means unlimited.
 	PerSecond, PerDay int64
+
+	// Total is the limit on calls ever, PerAddress what one address may call.
+	Total      int64
+	PerAddress Limits
+	// Bearer is a key that alone admits, for protocols without a signature or an exchange
+	// of tokens; "" admits nobody. Unlike Key it is a secret.
+	Bearer Secret
+	// Expires is the moment from which the app's keys admit no more; zero is never.
+	Expires time.Time
+	// ReviewBy is the moment from which an app that nobody has reviewed yet is refused;
+	// zero means that it was reviewed.
+	ReviewBy time.Time
+	// Allow and Deny are addresses and ranges of addresses, see ParsePrefix. Where Allow is
+	// not empty, only those may call; those of Deny may not.
+	Allow, Deny []string
+	// Test is test mode: the app gets scripted answers (see SandboxCases), is never answered from
+	// real sources, and everything kept of it is marked. TestTotal limits its calls ever.
+	Test      bool
+	TestTotal int64
 }
 
 // ComparisonSource says what a probe is compared with.

@@ -159,10 +159,27 @@ type Store interface {
 	Plan(ctx context.Context, id PlanID) (Plan, error)
 	Plans(ctx context.Context) ([]Plan, error) // by ID
 
+	// AppByBearer reads an app by its Bearer key. The store keeps a keyed digest of it apart
+	// from the sealed app, and no key in the clear.
+	AppByBearer(ctx context.Context, key string) (App, error)
+
 	// AddCharge adds a charge of a direct call to the ledger.
 	AddCharge(ctx context.Context, c Charge) error
-	// Charged counts an app's charges of a kind.
+	// Charged counts an app's charges of a kind, without those of the sandbox.
 	Charged(ctx context.Context, app AppID, kind ChargeKind) (int64, error)
+	// AddDirect adds the record of a direct call, and its charges to the ledger, in one
+	// transaction. A record whose ID is there already is left as it is.
+	AddDirect(ctx context.Context, d Direct) error
+	// Directs lists records of direct calls, newest first.
+	Directs(ctx context.Context, q DirectQuery) ([]Direct, error)
+
+	// Reserve adds n to a named counter, or as much of it as stays at or below most, and
+	// returns what it added: atomically, also between processes.
+	Reserve(ctx context.Context, counter string, n, most int64) (int64, error)
+	// Switch reads what the operator set for a kind of charge; In where nothing was set.
+	Switch(ctx context.Context, kind ChargeKind) (Switch, error)
+	// PutSwitch sets it.
+	PutSwitch(ctx context.Context, kind ChargeKind, s Switch) error
 }
 
 // Blobs keeps sealed bytes by reference. Safe for concurrent use.

@@ -118,7 +118,7 @@ func (s *Service) Grant(ctx context.Context, key, secret string) (Grant, error) 
 }
 
 // Access returns the app that a grant was given to. Codes: AccessInvalid, AccessExpired,
-// AppDisabled. A grant dies with its app and with a change of the app's API key.
+// AppDisabled, AppUnreviewed, AppExpired. A grant dies with its app and with a change of the app's API key.
 func (s *Service) Access(ctx context.Context, g Grant) (App, error) {
 	app, err := s.Store.App(ctx, g.App)
 	if errors.Is(err, ErrAbsent) {
@@ -133,14 +133,11 @@ func (s *Service) Access(ctx context.Context, g Grant) (App, error) {
 	if !s.Now().Before(g.Expires) {
 		return App{}, Errorf(AccessExpired, "the access token's 30 days are over; get a new one")
 	}
-	if app.Disabled {
-		return App{}, Errorf(AppDisabled, "the app is switched off")
-	}
-	return app, nil
+	return s.standing(app)
 }
 
 // AppByKey finds the app of an API key, for exchanging its secret or verifying a
-// signature. Codes: AppUnknown, AppDisabled.
+// signature. Codes: AppUnknown, AppDisabled, AppUnreviewed, AppExpired.
 func (s *Service) AppByKey(ctx context.Context, key string) (App, error) {
 	app, err := s.Store.AppByKey(ctx, key)
 	switch {
@@ -148,24 +145,22 @@ func (s *Service) AppByKey(ctx context.Context, key string) (App, error) {
 		return App{}, Errorf(AppUnknown, "no app has this API key")
 	case err != nil:
 		return App{}, Wrap(Internal, "read app", err)
-	case app.Disabled:
-		return App{}, Errorf(AppDisabled, "the app is switched off")
 	}
-	return app, nil
+	return s.standing(app)
 }
 
-// Admit counts one call against the app's limits. Codes: LimitRate, LimitDay.
-// PerSecond and PerDay are kept in this process and start anew with it.
-func (s *Service) Admit(app App) error { return s.limiter.admit(app, s.Now()) }
-
-// quota returns nil if app may cause a charge of kind.
+// quota returns nil if app may cause a charge of kind. Codes: QuotaNone, Maintenance,
+// Stopped, LimitTotal.
 func (s *Service) quota(ctx context.Context, app App, kind ChargeKind) error {
 	q, ok := app.Quota[kind]
-	if !ok || q == Unlimited {
-		return nil
-	}
-	if q == 0 {
+	if ok && q == 0 {
 		return Errorf(QuotaNone, "the app has no quota for %q; the operator can open it", kind)
+	}
+	if err := s.switched(ctx, kind); err != nil {
+		return err
+	}
+	if !ok || q == Unlimited || app.Test { // a test app has limits of its own, and no real charges
+		return nil
 	}
 	n, err := s.Store.Charged(ctx, app.ID, kind)
 	if err != nil {
@@ -188,7 +183,8 @@ func (p Plan) ChargeOf() ChargeKind {
 	return ChargeLive
 }
 
-// Open makes a session for one of the app's plans. Codes: BadRequest, PlanUnknown, PlanForeign, SourceMissing.
+// Open makes a session for one of the app's plans. Codes: BadRequest, PlanUnknown, PlanForeign, SourceMissing,
+// Maintenance, Stopped.
 func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (Session, error) {
 	if !utf8.ValidString(to.Success) || !utf8.ValidString(to.Failed) {
 		return Session{}, Errorf(BadRequest, "a redirect address is not UTF-8")
@@ -201,16 +197,19 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 		return Session{}, Wrap(Internal, "read plan", err)
 	case p.App != app.ID:
 		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
-	case p.Comparison == CompareAuthority && (s.Identity == nil || s.Portrait == nil):
+	case p.Comparison == CompareAuthority && !app.Test && (s.Identity == nil || s.Portrait == nil):
 		return Session{}, Errorf(SourceMissing, "plan %s compares with an authority and none is configured", p.ID)
 	case p.Identity == IdentityDocument && s.Cards == nil:
 		return Session{}, Errorf(SourceMissing, "plan %s reads an identity document and this server has no reader", p.ID)
+	}
+	if err := s.switched(ctx, p.ChargeOf()); err != nil {
+		return Session{}, err
 	}
 	key, err := s.Sealer.NewKey()
 	if err != nil {
 		return Session{}, Wrap(Internal, "make data key", err)
 	}
-	ses := Session{Token: s.newToken(), App: app.ID, Plan: p, Opened: s.Now().UTC(), Redirect: to, Key: key}
+	ses := Session{Token: s.newToken(), App: app.ID, Plan: p, Opened: s.Now().UTC(), Redirect: to, Key: key, Sandbox: app.Test}
 	if err := s.Store.CreateSession(ctx, ses); err != nil {
 		return Session{}, Wrap(Internal, "store session", err)
 	}
@@ -292,13 +291,13 @@ func (s *Service) DeclareFirst(ctx context.Context, t Token, c Claim) error {
 		return err
 	}
 	app, err := s.Store.App(ctx, ses.App)
-	switch {
-	case err != nil:
+	if err != nil {
 		return Wrap(Internal, "read app", err)
-	case app.Disabled:
-		return Errorf(AppDisabled, "the app is switched off")
 	}
-	if err := s.Admit(app); err != nil {
+	if app, err = s.standing(app); err != nil {
+		return err
+	}
+	if err := s.Admit(ctx, app); err != nil {
 		return err
 	}
 	return s.declare(ctx, t, c, func(ses *Session) error {
@@ -320,6 +319,9 @@ func (s *Service) declare(ctx context.Context, t Token, c Claim, may func(*Sessi
 		if ses.Plan.Identity != IdentityDeclared {
 			return Errorf(NotSwitchedOn, "the plan does not take the identity from the relying party")
 		}
+		if err := ses.rehearse(c.Number); err != nil {
+			return err
+		}
 		ses.Claim = &c
 		return nil
 	})
@@ -339,7 +341,7 @@ func (s *Service) Enrol(ctx context.Context, app App, t Token, image []byte, qua
 	if ses.Plan.Comparison != CompareUploaded {
 		return Errorf(NotSwitchedOn, "the plan does not compare with an uploaded image")
 	}
-	x, err := s.examine(ctx, Picture{Image: image, Quality: quality, Liveness: liveness})
+	scripted, x, err := s.examineReference(ctx, ses, Picture{Image: image, Quality: quality, Liveness: liveness})
 	if err != nil {
 		return err
 	}
@@ -360,7 +362,10 @@ func (s *Service) Enrol(ctx context.Context, app App, t Token, image []byte, qua
 			return err
 		}
 		old = ses.Reference
-		ses.Reference = &Reference{Evidence: ev, Template: x.Faces[0].Template}
+		ses.Reference = &Reference{Evidence: ev, Scripted: scripted}
+		if len(x.Faces) > 0 {
+			ses.Reference.Template = x.Faces[0].Template
+		}
 		return nil
 	})
 	switch {
@@ -421,13 +426,19 @@ func (s *Service) Compare(ctx context.Context, app App, a, b Picture, logID stri
 	if err := s.quota(ctx, app, ChargeMatch); err != nil {
 		return Compared{}, err
 	}
-	c, err := s.compare(ctx, a, b)
+	d := Direct{ID: logID, App: app.ID, Kind: ChargeMatch, At: s.Now().UTC(), Sandbox: app.Test}
+	c, err := s.rehearseCompare(app, a, b)
+	if c == nil && err == nil {
+		var real Compared
+		real, err = s.compare(ctx, a, b)
+		c = &real
+	}
 	if err != nil {
-		return Compared{}, err
+		return Compared{}, s.record(ctx, d, err)
 	}
 	c.LogID = logID
-	err = s.Store.AddCharge(ctx, Charge{ID: "direct-" + logID, App: app.ID, Kind: ChargeMatch, At: s.Now().UTC(), LogID: logID})
-	return c, Wrap(Internal, "store charge", err)
+	d.Answered, d.Compared, d.Score = true, true, c.Comparison.Score
+	return *c, s.record(ctx, d, nil)
 }
 
 func (s *Service) compare(ctx context.Context, a, b Picture) (Compared, error) {
@@ -491,6 +502,9 @@ func (s *Service) Enter(ctx context.Context, t Token, c Claim) error {
 		}
 		if ses.Agreement == nil {
 			return Errorf(ConsentMissing, "the capture subject has not agreed to the authorisation text")
+		}
+		if err := ses.rehearse(c.Number); err != nil {
+			return err
 		}
 		ses.Claim = &c
 		return nil
@@ -558,7 +572,12 @@ func (s *Service) attempt(ctx context.Context, t Token, challenge string, kind L
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
-	f := find(ctx, &ses, ordinal, c)
+	var f Findings
+	if scene, ok := ses.scene(); ok {
+		f = s.act(ctx, &ses, ordinal, scene)
+	} else {
+		f = find(ctx, &ses, ordinal, c)
+	}
 	var a Attempt
 	_, err = s.update(ctx, t, func(ses *Session) (err error) {
 		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
@@ -660,6 +679,10 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 			return f
 		}
 	case CompareAuthority:
+		if ses.Sandbox { // knows nobody but its own cases, and asks nobody
+			f.Identity = NoRecord
+			return f
+		}
 		if ref, ok = s.authority(ctx, *ses.Claim, &f); !ok {
 			return f
 		}
@@ -757,24 +780,37 @@ func (s *Service) authority(ctx context.Context, c Claim, f *Findings) (t Templa
 	if f.Identity = out; out != Match {
 		return t, false
 	}
-	image, err := s.Portrait.Portrait(ctx, c)
-	if CodeOf(err) == PortraitNone {
-		f.Portrait = PortraitNone
-		return t, false
-	} else if err != nil {
-		s.fail(ctx, f, SourceFailed, "ask portrait source", err)
-		return t, false
-	}
-	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelLow, Liveness: LevelNone})
+	t, err = s.portrait(ctx, c)
 	switch code := CodeOf(err); code {
 	case OK:
-		return x.Faces[0].Template, true
-	case EngineFailed, Busy, Internal:
-		s.fail(ctx, f, EngineFailed, "examine portrait", err)
+		return t, true
+	case PortraitNone, PortraitPoor:
+		f.Portrait = code
 	default:
-		f.Portrait = PortraitPoor
+		s.fail(ctx, f, code, "compare with the portrait source", err)
 	}
 	return t, false
+}
+
+// portrait asks the source for a person's portrait and returns its template. Codes:
+// PortraitNone, PortraitPoor, SourceFailed or the source's own, EngineFailed.
+func (s *Service) portrait(ctx context.Context, c Claim) (Template, error) {
+	image, err := s.Portrait.Portrait(ctx, c)
+	switch CodeOf(err) {
+	case OK:
+	case Internal:
+		return Template{}, Wrap(SourceFailed, "ask portrait source", err)
+	default:
+		return Template{}, err
+	}
+	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelLow, Liveness: LevelNone})
+	switch CodeOf(err) {
+	case OK:
+		return x.Faces[0].Template, nil
+	case EngineFailed, Busy, Internal:
+		return Template{}, Wrap(EngineFailed, "examine portrait", err)
+	}
+	return Template{}, &Error{Code: PortraitPoor, Detail: "the portrait on file cannot be used", Err: err}
 }
 
 // keep seals bytes as evidence of a session. The blob's name follows from what it is,
@@ -847,6 +883,9 @@ func (s *Service) Result(ctx context.Context, app App, t Token) (Session, error)
 		if err := s.quota(ctx, app, kind); err != nil {
 			return Session{}, err
 		}
+	}
+	if ses, err = s.play(ctx, ses); err != nil {
+		return Session{}, err
 	}
 	if len(ses.Verifications(now)) == 0 {
 		if ses.State(now) == Running {

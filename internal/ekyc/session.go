@@ -101,6 +101,8 @@ const (
 	ChargeMatch  ChargeKind = "match"  // comparison with an uploaded image
 	ChargeLive   ChargeKind = "live"   // liveness alone
 	ChargeOCR    ChargeKind = "ocr"    // reading an identity card
+
+	ChargeElements ChargeKind = "elements" // name, number, mobile number and portrait in one call
 )
 
 // Charge is one use of a charged interface. It holds no personal data and outlives
@@ -112,7 +114,8 @@ type Charge struct {
 	Kind    ChargeKind
 	At      time.Time
 	LogID   string
-	Attempt int // ordinal within its session; 0 for a direct call
+	Attempt int  // ordinal within its session; 0 for a direct call
+	Sandbox bool // of an app in test mode: listed, and counted in no total
 }
 
 // Interface names an inner call that the statistics count.
@@ -172,6 +175,7 @@ type Evidence struct {
 type Reference struct {
 	Evidence Evidence
 	Template Template
+	Scripted string // the SandboxCase that its picture stands for, in test mode
 }
 
 // Redirect holds addresses that the relying party gave when it opened the session.
@@ -235,6 +239,7 @@ type Session struct {
 	Watches   int       // times that a camera began to look for one
 	Read      []Charge  // of readings; Attempt is the one that they were made for
 	Key       []byte    // wrapped data key of its evidence and of its own record
+	Sandbox   bool      // of an app in test mode
 }
 
 // Until is when the session and all it holds must be erased.

@@ -11,6 +11,8 @@ var (
 	appIDs  = regexp.MustCompile(`^[0-9]{1,20}$`)
 	planIDs = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	apiKeys = regexp.MustCompile(`^[A-Za-z0-9]{8,64}$`)
+	// A key that admits alone must not be guessed: 24 letters and digits have 142 bits.
+	bearerKeys = regexp.MustCompile(`^[A-Za-z0-9]{24,64}$`)
 )
 
 // Validate returns every mistake in the app at once, or nil.
@@ -26,9 +28,33 @@ func (a App) Validate() error {
 	if !apiKeys.MatchString(string(a.Secret)) {
 		bad("app %s: secret key: want 8 to 64 letters and digits", a.ID)
 	}
+	if a.Bearer != "" && !bearerKeys.MatchString(string(a.Bearer)) {
+		bad("app %s: bearer key: want 24 to 64 letters and digits", a.ID)
+	}
+	for _, l := range []struct {
+		name string
+		n    int64
+	}{
+		{"calls a second", a.PerSecond},
+		{"calls a day", a.PerDay},
+		{"calls in all", a.Total},
+		{"calls in test mode", a.TestTotal},
+		{"calls a second of one address", a.PerAddress.PerSecond},
+		{"calls a day of one address", a.PerAddress.PerDay},
+		{"calls in all of one address", a.PerAddress.Total},
+	} {
+		if l.n < 0 {
+			bad("app %s: %s: want 0 (unlimited) or more", a.ID, l.name)
+		}
+	}
+	for _, p := range slices.Concat(a.Allow, a.Deny) {
+		if _, err := ParsePrefix(p); err != nil {
+			bad("app %s: address %q: want an address or a range, as in 192.0.2.7 or 192.0.2.0/24", a.ID, p)
+		}
+	}
 	for k, q := range a.Quota {
-		if !slices.Contains([]ChargeKind{ChargeVerify, ChargeMatch, ChargeLive, ChargeOCR}, k) {
-			bad("app %s: quota of %q: want verify, match, live or ocr", a.ID, k)
+		if !slices.Contains(ChargeKinds(), k) {
+			bad("app %s: quota of %q: want verify, match, live, ocr or elements", a.ID, k)
 		}
 		if q < Unlimited {
 			bad("app %s: quota of %s is %d: want a count, or -1 for unlimited", a.ID, k, q)
@@ -75,6 +101,11 @@ func (p Plan) Validate() error {
 		bad("plan %s: the authorisation text needs a version and a zh-CN wording", p.ID)
 	}
 	return errors.Join(errs...)
+}
+
+// ChargeKinds lists everything that is charged for.
+func ChargeKinds() []ChargeKind {
+	return []ChargeKind{ChargeVerify, ChargeMatch, ChargeLive, ChargeOCR, ChargeElements}
 }
 
 // Kinds lists every kind of liveness detection, the real-time ones first.

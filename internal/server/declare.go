@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
@@ -41,10 +42,10 @@ func (d *Data) declare(ctx context.Context) error {
 }
 
 func sameApp(a, b ekyc.App) bool {
-	if !maps.Equal(a.Quota, b.Quota) {
+	if !maps.Equal(a.Quota, b.Quota) || !slices.Equal(a.Allow, b.Allow) || !slices.Equal(a.Deny, b.Deny) {
 		return false
 	}
-	a.Quota, b.Quota = nil, nil
+	a.Quota, b.Quota, a.Allow, b.Allow, a.Deny, b.Deny = nil, nil, nil, nil, nil, nil
 	return reflect.DeepEqual(a, b)
 }
 
@@ -120,6 +121,9 @@ func (s *Server) Demo(ctx context.Context) (app ekyc.App, ok bool, err error) {
 		return app, false, err
 	}
 	app.Secret = ekyc.Secret(secret)
+	if app.Bearer, err = NewBearer(s.options.Rand); err != nil {
+		return app, false, err
+	}
 	if err := s.Store.PutApp(ctx, app); err != nil {
 		return app, false, fmt.Errorf("store the demo app: %w", err)
 	}

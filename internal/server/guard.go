@@ -5,17 +5,25 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
+
+	"shiren/internal/ekyc"
 )
 
 // guard stands before every room: it bounds bodies, turns a panic into an answer, and
 // writes the access log. The log has no query, since tokens travel there, no body, and
 // no address of the client.
 func guard(next http.Handler, o Options) http.Handler {
-	log, limit := o.Log, int64(o.Config.Limits.Body)
+	log, limit, proxies := o.Log, int64(o.Config.Limits.Body), o.Config.Proxies()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := o.Now()
+		if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+			r = r.WithContext(ekyc.From(r.Context(), client(from.Addr().Unmap(), r.Header, proxies)))
+		}
 		seen := &observed{ResponseWriter: w}
 		if limit > 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
@@ -44,6 +52,29 @@ func guard(next http.Handler, o Options) http.Handler {
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// client is the address that a request came from: the connection's, or what the proxies
+// of the configuration say in X-Forwarded-For. Read from its end, the first address that
+// is no such proxy is the client; what stands before it was written by strangers.
+func client(peer netip.Addr, header http.Header, proxies []netip.Prefix) netip.Addr {
+	known := func(a netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	if !known(peer) {
+		return peer
+	}
+	list := strings.Split(strings.Join(header.Values("X-Forwarded-For"), ","), ",")
+	for _, s := range slices.Backward(list) {
+		a, err := netip.ParseAddr(strings.TrimSpace(s))
+		if err != nil {
+			return peer
+		}
+		if peer = a.Unmap(); !known(peer) {
+			return peer
+		}
+	}
+	return peer
 }
 
 // observed notes what was answered.

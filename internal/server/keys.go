@@ -1,9 +1,21 @@
 package server
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
+
+	"shiren/internal/ekyc"
 )
+
+// NewBearer makes a key that alone admits: 32 hexadecimal digits, as the vendor's.
+func NewBearer(rand io.Reader) (ekyc.Secret, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(rand, b[:]); err != nil {
+		return "", fmt.Errorf("make a key: %w", err)
+	}
+	return ekyc.Secret(hex.EncodeToString(b[:])), nil
+}
 
 // keyAlphabet has no letters that are mistaken for others (0 O 1 I l): keys are read
 // out and typed. 57 characters.

@@ -26,6 +26,7 @@ import (
 	"shiren/internal/engine"
 	"shiren/internal/engine/video"
 	"shiren/internal/gateway/baidu"
+	"shiren/internal/gateway/juhe"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
 	"shiren/internal/store"
@@ -228,6 +229,10 @@ func (s *Server) routes(pages bool) http.Handler {
 	vendor := baidu.New(s.Service, baidu.Config{BaseURL: s.Config.PublicURL, Now: s.options.Now, Log: s.options.Log})
 	for _, prefix := range baidu.Prefixes {
 		mux.Handle(prefix, vendor)
+	}
+	elements := juhe.New(s.Service, juhe.Config{Now: s.options.Now, Log: s.options.Log})
+	for _, prefix := range juhe.Prefixes {
+		mux.Handle(prefix, elements)
 	}
 	return guard(mux, s.options)
 }

@@ -35,10 +35,20 @@ func (s *Store) PutApp(ctx context.Context, a ekyc.App) error {
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
+		var bearer sql.NullString
+		if a.Bearer != "" {
+			bearer = sql.NullString{String: s.bearer(a.Bearer), Valid: true}
+			switch err := q.QueryRowContext(ctx, `select id from apps where bearer = $1`, bearer).Scan(&other); {
+			case err == nil && other != string(a.ID):
+				return fmt.Errorf("its bearer key belongs to app %s", other)
+			case err != nil && !errors.Is(err, sql.ErrNoRows):
+				return err
+			}
+		}
 		_, err := q.ExecContext(ctx, `
-			insert into apps (id, api_key, data_key, doc) values ($1, $2, $3, $4)
-			on conflict (id) do update set api_key = excluded.api_key, data_key = excluded.data_key, doc = excluded.doc`,
-			a.ID, a.Key, key, doc)
+			insert into apps (id, api_key, data_key, doc, bearer) values ($1, $2, $3, $4, $5)
+			on conflict (id) do update set api_key = excluded.api_key, data_key = excluded.data_key, doc = excluded.doc, bearer = excluded.bearer`,
+			a.ID, a.Key, key, doc, bearer)
 		return err
 	})
 	if err != nil {
@@ -61,6 +71,7 @@ func (s *Store) App(ctx context.Context, id ekyc.AppID) (ekyc.App, error) {
 		return ekyc.App{}, fmt.Errorf("read app %s: %w", id, err)
 	}
 	a.Quota = maps.Clone(a.Quota) // the caller's own
+	a.Allow, a.Deny = slices.Clone(a.Allow), slices.Clone(a.Deny)
 	return a, nil
 }
 
@@ -111,6 +122,8 @@ func (s *Store) openApp(id, keyText, docText string) (ekyc.App, error) {
 		return ekyc.App{}, errDamaged
 	}
 	utc(&a.Created)
+	utc(&a.Expires)
+	utc(&a.ReviewBy)
 	return a, nil
 }
 

@@ -284,10 +284,10 @@ func addCharges(ctx context.Context, q querier, charges []ekyc.Charge) error {
 	}
 	for _, c := range charges {
 		n, err := affected(q.ExecContext(ctx, `
-			insert into charges (id, app, plan, kind, at, log_id, attempt)
-			values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
-			c.ID, c.App, c.Plan, c.Kind, c.At.UnixMilli(), c.LogID, c.Attempt))
-		if err == nil && n > 0 {
+			insert into charges (id, app, plan, kind, at, log_id, attempt, sandbox)
+			values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing`,
+			c.ID, c.App, c.Plan, c.Kind, c.At.UnixMilli(), c.LogID, c.Attempt, bit(c.Sandbox)))
+		if err == nil && n > 0 && !c.Sandbox {
 			_, err = q.ExecContext(ctx, `
 				insert into charge_totals (app, kind, total) values ($1, $2, 1)
 				on conflict (app, kind) do update set total = charge_totals.total + 1`, c.App, c.Kind)
@@ -312,6 +312,13 @@ func (s *Store) Charged(ctx context.Context, app ekyc.AppID, kind ekyc.ChargeKin
 		return 0, fmt.Errorf("count charges: %w", err)
 	}
 	return n, nil
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // affected is how many rows a statement changed.

@@ -91,7 +91,7 @@ func TestFilesHoldNothingPersonal(t *testing.T) {
 		vector[i] = float32(i) * 1.2345e-4
 	}
 	for _, err := range []error{
-		s.PutApp(ctx, ekyc.App{ID: "10001", Name: "Relying Party", Key: "public-api-key", Secret: "very-secret-key-of-app"}),
+		s.PutApp(ctx, ekyc.App{ID: "10001", Name: "Relying Party", Key: "public-api-key", Secret: "very-secret-key-of-app", Bearer: "bearer-key-of-app"}),
 		s.CreateSession(ctx, ses),
 	} {
 		if err != nil {
@@ -108,7 +108,7 @@ func TestFilesHoldNothingPersonal(t *testing.T) {
 		}
 	}
 	for _, secret := range []string{
-		string(ses.Token), string(ses.Claim.Name), string(ses.Claim.Number), "ouyang-mingyue", "very-secret-key-of-app",
+		string(ses.Token), string(ses.Claim.Name), string(ses.Claim.Number), "ouyang-mingyue", "very-secret-key-of-app", "bearer-key-of-app",
 		string(floats(vector[100:110])),
 	} {
 		if found(data, secret) {

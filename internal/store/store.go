@@ -84,6 +84,9 @@ type Store struct {
 	keys  cache[string, ekyc.AppID]
 	plans cache[ekyc.PlanID, ekyc.Plan]
 
+	bearers  cache[string, ekyc.AppID]
+	switches cache[ekyc.ChargeKind, ekyc.Switch]
+
 	quit chan struct{}
 	once sync.Once
 	err  error
@@ -279,6 +282,8 @@ func (s *Store) forgetCached() {
 	s.apps.clear()
 	s.keys.clear()
 	s.plans.clear()
+	s.bearers.clear()
+	s.switches.clear()
 }
 
 // Close lets running writes finish and closes the database. Later writes get ErrClosed.

@@ -308,6 +308,44 @@ func (a *Authority) Portrait(_ context.Context, c ekyc.Claim) ([]byte, error) {
 	return nil, ekyc.Errorf(ekyc.PortraitNone, "no portrait on file")
 }
 
+// Mobiles is a scripted source of mobile numbers: number to owner and carrier.
+type Mobiles struct {
+	mu     sync.Mutex
+	owners map[cnid.Mobile]owner
+	Err    error // returned instead of an answer
+}
+
+type owner struct {
+	number  cnid.Number
+	carrier ekyc.Carrier
+}
+
+// Add makes a mobile number known.
+func (m *Mobiles) Add(mobile, number string, carrier ekyc.Carrier) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.owners == nil {
+		m.owners = map[cnid.Mobile]owner{}
+	}
+	m.owners[cnid.Mobile(mobile)] = owner{cnid.Number(number), carrier}
+}
+
+// Mobile answers from the script.
+func (m *Mobiles) Mobile(_ context.Context, c ekyc.Claim, n cnid.Mobile) (ekyc.Outcome, ekyc.Carrier, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.owners[n]
+	switch {
+	case m.Err != nil:
+		return ekyc.Failed, "", m.Err
+	case !ok:
+		return ekyc.NoRecord, "", nil
+	case o.number != c.Number:
+		return ekyc.NonMatched, o.carrier, nil
+	}
+	return ekyc.Match, o.carrier, nil
+}
+
 // Logs collects what was logged. Safe for concurrent use.
 type Logs struct {
 	mu sync.Mutex
@@ -328,8 +366,9 @@ type Kit struct {
 	Engine    *Engine
 	Authority *Authority
 	Reader    *CardReader
+	Mobiles   *Mobiles
 	Logs      *Logs
-	App       ekyc.App // key ak0123456789, secret sk0123456789
+	App       ekyc.App // key ak0123456789, secret sk0123456789, bearer key 0123456789abcdef twice
 	Other     ekyc.App // another relying party, without plans
 	BlobDir   string
 }
@@ -382,12 +421,12 @@ func New(t testing.TB) *Kit {
 		t.Fatalf("testkit: %v", err)
 	}
 	k := &Kit{
-		T: t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Reader: &CardReader{}, Logs: &Logs{}, BlobDir: dir,
-		App:   ekyc.App{ID: "8574074", Name: "test app", Key: "ak0123456789", Secret: "sk0123456789", Created: Start},
+		T: t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Mobiles: &Mobiles{}, Reader: &CardReader{}, Logs: &Logs{}, BlobDir: dir,
+		App:   ekyc.App{ID: "8574074", Name: "test app", Key: "ak0123456789", Secret: "sk0123456789", Created: Start, Bearer: "0123456789abcdef0123456789abcdef"},
 		Other: ekyc.App{ID: "8574075", Name: "another app", Key: "akOther6789", Secret: "skOther6789", Created: Start},
 	}
 	k.Service = &ekyc.Service{
-		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Cards: k.Reader,
+		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Mobile: k.Mobiles, Cards: k.Reader,
 		Now: k.Clock.Now, Rand: chance, Log: slog.New(slog.NewTextHandler(k.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, a := range []ekyc.App{k.App, k.Other} {

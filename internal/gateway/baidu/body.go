@@ -2,57 +2,14 @@ package baidu
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 
 	"shiren/internal/ekyc"
+	"shiren/internal/gateway/wire"
 )
-
-// buffers are reused for bodies: an image's text is read once and decoded out of them.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keepBuffer is the largest buffer that is reused: two camera pictures and some.
-const keepBuffer = 2 << 20
-
-func release(b *bytes.Buffer) {
-	if b.Cap() <= keepBuffer {
-		b.Reset()
-		buffers.Put(b)
-	}
-}
-
-// read fills buf with the request's body: at most limit bytes, within bodyTimeout.
-func read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit int64) error {
-	tooLarge := ekyc.Errorf(ekyc.BodyTooLarge, "the body is larger than the interface's %d bytes", limit)
-	if r.ContentLength > limit {
-		return tooLarge
-	}
-	// A deadline in the past ends a read that is under way. net/http clears it before the
-	// connection's next request.
-	control := http.NewResponseController(w)
-	stop := time.AfterFunc(bodyTimeout, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop.Stop()
-	// A client's word for the length is believed up to what a reused buffer may have.
-	buf.Grow(int(min(max(r.ContentLength, 512), keepBuffer-bytes.MinRead)) + bytes.MinRead)
-	_, err := io.Copy(buf, http.MaxBytesReader(w, r.Body, limit))
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return tooLarge
-	case err != nil:
-		return ekyc.Errorf(ekyc.BadRequest, "the body did not arrive whole within %s", bodyTimeout)
-	}
-	return nil
-}
 
 // body is what a request says: an object's fields by lower-case name, or an array's
 // elements. Values point into the text that was parsed.
@@ -101,25 +58,11 @@ func parse(text []byte) (body, error) {
 	return b, nil
 }
 
-// parseForm reads pairs divided by '&' alone: a "data:image/jpeg;base64," prefix holds ';'.
 func parseForm(text []byte) (body, error) {
-	if bytes.IndexByte(text, '=') < 1 {
-		return body{}, errBody
-	}
 	b := body{fields: map[string]value{}}
-	for pair := range bytes.SplitSeq(bytes.TrimSpace(text), []byte("&")) {
-		if len(pair) == 0 {
-			continue
-		}
-		k, v, _ := strings.Cut(string(pair), "=")
-		name, err := url.QueryUnescape(k)
-		if err != nil || len(b.fields) == maxFields {
-			return body{}, errBody
-		}
-		if v, err = url.QueryUnescape(v); err != nil {
-			return body{}, errBody
-		}
-		b.fields[strings.ToLower(name)] = value{raw: []byte(v), form: true}
+	err := wire.Form(text, maxFields, func(name string, v []byte) { b.fields[strings.ToLower(name)] = value{raw: v, form: true} })
+	if err != nil {
+		return body{}, errBody
 	}
 	return b, nil
 }
@@ -356,85 +299,5 @@ func (b body) image(name string) ([]byte, error) {
 			text = []byte(s)
 		}
 	}
-	return decodeImage(name, text, v.form)
-}
-
-// decodeImage reads base64 in the dialects that clients send: with a "data:" prefix,
-// space, the URL-safe alphabet, without padding. In a form, a space was a "+" that the
-// client forgot to escape. The bytes are not looked at.
-func decodeImage(name string, text []byte, form bool) ([]byte, error) {
-	if len(text) >= 5 && strings.EqualFold(string(text[:5]), "data:") {
-		n := bytes.IndexByte(text[:min(len(text), 128)], ',')
-		if n < 0 {
-			return nil, ekyc.Errorf(ekyc.ImageNotBase64, "%s: the data: prefix does not end", name)
-		}
-		text = text[n+1:]
-	}
-	if len(text) > ekyc.MaxImage {
-		return nil, ekyc.Errorf(ekyc.ImageTooLarge, "%s has %d bytes of base64; at most %d are accepted", name, len(text), ekyc.MaxImage)
-	}
-	if len(text) == 0 || !form && len(bytes.TrimSpace(text)) == 0 {
-		return nil, ekyc.Errorf(ekyc.ImageEmpty, "%s is empty", name)
-	}
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(text))+3)
-	n, err := base64.StdEncoding.Decode(out, text)
-	if err != nil {
-		n, err = decodeLoose(out, text, form)
-	}
-	if err != nil {
-		return nil, ekyc.Errorf(ekyc.ImageNotBase64, "%s is not base64", name)
-	}
-	return out[:n], nil
-}
-
-const (
-	b64Bad   = 0xff
-	b64Space = 0xfe
-	b64Pad   = 0xfd
-)
-
-var b64 = func() (t [256]byte) {
-	for i := range t {
-		t[i] = b64Bad
-	}
-	for i, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
-		t[c] = byte(i)
-	}
-	t['-'], t['_'], t['='] = 62, 63, b64Pad
-	for _, c := range " \t\r\n" {
-		t[c] = b64Space
-	}
-	return t
-}()
-
-var errBase64 = errors.New("not base64")
-
-func decodeLoose(out, text []byte, form bool) (n int, err error) {
-	var acc uint32
-	bits, digits, padded := 0, 0, false
-	for _, c := range text {
-		d := b64[c]
-		if form && c == ' ' {
-			d = 62
-		}
-		switch {
-		case d == b64Space:
-			continue
-		case d == b64Pad:
-			padded = true
-			continue
-		case d == b64Bad || padded:
-			return 0, errBase64
-		}
-		acc, bits, digits = acc<<6|uint32(d), bits+6, digits+1
-		if bits >= 8 {
-			bits -= 8
-			out[n] = byte(acc >> bits)
-			n++
-		}
-	}
-	if digits%4 == 1 || digits == 0 {
-		return 0, errBase64
-	}
-	return n, nil
+	return wire.Image(name, text, v.form)
 }

@@ -32,6 +32,17 @@ var codes = map[ekyc.Code]entry{
 	ekyc.LimitRate:      {baidu.RateLimit, baidu.RateLimit, "请求过于频繁"},
 	ekyc.LimitDay:       {baidu.DailyLimit, baidu.DailyLimit, "当日调用量已用完"},
 	ekyc.LimitTotal:     {baidu.TotalLimit, baidu.TotalLimit, "调用总量已用完"},
+	ekyc.LimitTest:      {baidu.TotalLimit, baidu.TotalLimit, "测试调用量已用完"},
+
+	ekyc.AppExpired:        {baidu.NoPermission, baidu.NoPermission, "应用已过期"},
+	ekyc.AppUnreviewed:     {baidu.NoPermission, baidu.NoPermission, "应用未通过审核"},
+	ekyc.AddressUnlisted:   {baidu.NoPermission, baidu.NoPermission, "请求地址不在白名单"},
+	ekyc.AddressBanned:     {baidu.NoPermission, baidu.NoPermission, "请求地址已被禁止"},
+	ekyc.LimitAddressRate:  {baidu.RateLimit, baidu.RateLimit, "该地址请求过于频繁"},
+	ekyc.LimitAddressDay:   {baidu.DailyLimit, baidu.DailyLimit, "该地址当日调用量已用完"},
+	ekyc.LimitAddressTotal: {baidu.TotalLimit, baidu.TotalLimit, "该地址调用总量已用完"},
+	ekyc.Maintenance:       {baidu.Unavailable, baidu.Unavailable, "服务维护中"},
+	ekyc.Stopped:           {baidu.UnsupportedMethod, baidu.UnsupportedMethod, "服务已停用"},
 
 	ekyc.PlanUnknown:    {baidu.PlanAbsent, baidu.PlanAbsent, "方案不存在"},
 	ekyc.PlanForeign:    {baidu.PlanForeign, baidu.PlanForeign, "方案不属于该应用"},
@@ -46,6 +57,7 @@ var codes = map[ekyc.Code]entry{
 
 	ekyc.BadName:          {baidu.NameFormat, baidu.NameFormat, "姓名格式错误"},
 	ekyc.BadIDNumber:      {baidu.IDNumberFormat, baidu.IDNumberFormat, "身份证号格式错误"},
+	ekyc.BadMobile:        {baidu.InvalidParam, baidu.InvalidParam, "手机号格式错误"},
 	ekyc.BadDocumentType:  {baidu.InvalidParam, baidu.InvalidParam, "证件类型不支持"},
 	ekyc.IdentityMismatch: {baidu.IdentityMismatch, baidu.IdentityMismatch, "身份证姓名不匹配"},
 	ekyc.IdentityUnknown:  {baidu.IDNumberAbsent, baidu.IDNumberAbsent, "身份证号不存在"},

@@ -1,9 +1,7 @@
 package baidu
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +13,7 @@ import (
 
 	"shiren/api/baidu"
 	"shiren/internal/ekyc"
+	"shiren/internal/gateway/wire"
 )
 
 // Core is what the gateway needs of ekyc.Service.
@@ -23,7 +22,7 @@ type Core interface {
 	Grant(ctx context.Context, key, secret string) (ekyc.Grant, error)
 	Access(ctx context.Context, g ekyc.Grant) (ekyc.App, error)
 	AppByKey(ctx context.Context, key string) (ekyc.App, error)
-	Admit(app ekyc.App) error
+	Admit(ctx context.Context, app ekyc.App) error
 	Open(ctx context.Context, app ekyc.App, plan ekyc.PlanID, to ekyc.Redirect) (ekyc.Session, error)
 	Declare(ctx context.Context, app ekyc.App, t ekyc.Token, c ekyc.Claim) error
 	DeclareFirst(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
@@ -59,13 +58,6 @@ const (
 	maxUpload    = ekyc.MaxImage + 2<<20
 	maxMatch     = 2*ekyc.MaxImage + 4<<20
 	maxBodyToken = maxBody // of a body that is read before anyone is authenticated
-	bodyTimeout  = 30 * time.Second
-
-	// Of bodies over largeBody, or of unknown length, largeBodies are held at once, so that
-	// many clients with 10 MB images do not use up the memory. Our choice: 4 bodies and
-	// their images stay below 300 MB; a camera's pictures are never counted.
-	largeBody   = 1 << 20
-	largeBodies = 4
 )
 
 type handler struct {
@@ -73,13 +65,12 @@ type handler struct {
 	base string
 	now  func() time.Time
 	log  *slog.Logger
-	// large has an element for each large body that is held.
-	large chan struct{}
+	door wire.Door
 }
 
 // New returns the handler of all interfaces under Prefixes. It is safe for concurrent use.
 func New(core Core, cfg Config) http.Handler {
-	h := &handler{core: core, base: strings.TrimSuffix(cfg.BaseURL, "/"), now: cfg.Now, log: cfg.Log, large: make(chan struct{}, largeBodies)}
+	h := &handler{core: core, base: strings.TrimSuffix(cfg.BaseURL, "/"), now: cfg.Now, log: cfg.Log, door: wire.NewDoor()}
 	routes := map[string]http.Handler{
 		baidu.PathToken:   http.HandlerFunc(h.token),
 		baidu.PathImage:   http.HandlerFunc(h.image),
@@ -179,17 +170,16 @@ func (h *handler) answer(w http.ResponseWriter, c *call, limit int64, answer fun
 	if !known {
 		limit = min(limit, maxBodyToken)
 	}
-	if limit > maxBody && (c.r.ContentLength < 0 || c.r.ContentLength > largeBody) {
-		select {
-		case h.large <- struct{}{}:
-			defer func() { <-h.large }()
-		case <-time.After(bodyTimeout):
-			return nil, ekyc.Errorf(ekyc.Busy, "too many large images are being sent; try again, or send smaller ones")
+	if limit > maxBody {
+		leave, err := h.door.Enter(c.r)
+		if err != nil {
+			return nil, err
 		}
+		defer leave()
 	}
-	buf := buffers.Get().(*bytes.Buffer)
-	defer release(buf)
-	if err := read(w, c.r, buf, limit); err != nil {
+	buf := wire.Buffer()
+	defer wire.Release(buf)
+	if err := wire.Read(w, c.r, buf, limit); err != nil {
 		switch {
 		case !known && ekyc.CodeOf(err) == ekyc.BodyTooLarge:
 			return nil, ekyc.Errorf(ekyc.AccessMissing, "send access_token in the URL, or an Authorization header")
@@ -208,7 +198,7 @@ func (h *handler) answer(w http.ResponseWriter, c *call, limit int64, answer fun
 		}
 	}
 	if c.app = app; app.ID != "" {
-		if err := h.core.Admit(app); err != nil {
+		if err := h.core.Admit(c.r.Context(), app); err != nil {
 			return nil, err
 		}
 	}
@@ -330,18 +320,5 @@ func (h *handler) vendor(c *call, err error) (baidu.Code, string) {
 }
 
 func (h *handler) write(w http.ResponseWriter, status int, message any) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // links hold '&'
-	if err := enc.Encode(message); err != nil {
-		h.log.Error("encode reply", "err", err)
-		http.Error(w, "", http.StatusInternalServerError)
-		return
-	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json;charset=UTF-8")
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Length", strconv.Itoa(buf.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes()) // a client that went away needs no answer
+	wire.WriteJSON(w, h.log, status, message)
 }

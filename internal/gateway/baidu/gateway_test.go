@@ -18,6 +18,7 @@ import (
 
 	"shiren/api/baidu"
 	"shiren/internal/ekyc"
+	"shiren/internal/gateway/wire"
 	"shiren/internal/testkit"
 )
 
@@ -182,50 +183,19 @@ func (s *slow) SetReadDeadline(time.Time) error { close(s.end); return nil }
 
 func (s *slow) Read([]byte) (int, error) { <-s.end; return 0, errors.New("i/o timeout") }
 
-func TestSlowBodyIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &slow{ResponseWriter: httptest.NewRecorder(), end: make(chan struct{})}
-		r := httptest.NewRequest("POST", "/", io.NopCloser(s))
-		start := time.Now()
-		err := read(s, r, new(bytes.Buffer), maxBody)
-		if ekyc.CodeOf(err) != ekyc.BadRequest {
-			t.Errorf("got %v, want bad_request", err)
-		}
-		if took := time.Since(start); took != bodyTimeout {
-			t.Errorf("given up after %v, want %v", took, bodyTimeout)
-		}
-	})
-}
-
-func TestLengthIsNotBelieved(t *testing.T) {
-	t.Parallel()
-	r := httptest.NewRequest("POST", "/", strings.NewReader("x"))
-	r.ContentLength = maxUpload
-	var buf bytes.Buffer
-	_ = read(httptest.NewRecorder(), r, &buf, maxUpload)
-	if buf.Cap() > keepBuffer+bytes.MinRead {
-		t.Errorf("a client that announces %d bytes gets a buffer of %d", maxUpload, buf.Cap())
-	}
-	r = httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", 1000)))
-	r.ContentLength = -1
-	if err := read(httptest.NewRecorder(), r, new(bytes.Buffer), 999); ekyc.CodeOf(err) != ekyc.BodyTooLarge {
-		t.Errorf("1000 bytes unannounced: got %v, want body_too_large", err)
-	}
-}
-
 // asked is a core that knows one app and must not be asked for a comparison.
 type asked struct{ Core }
 
 func (asked) LogID() string                                        { return "1000000000000000000" }
 func (asked) Access(context.Context, ekyc.Grant) (ekyc.App, error) { return ekyc.App{ID: "1"}, nil }
-func (asked) Admit(ekyc.App) error                                 { return nil }
+func (asked) Admit(context.Context, ekyc.App) error                { return nil }
 
 func TestLargeBodiesWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(asked{}, Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 		tok := baidu.AccessToken{App: "1", Expires: time.Unix(1, 0)}.String()
 		var ends []*slow
-		for range largeBodies {
+		for range wire.LargeBodies {
 			s := &slow{ResponseWriter: httptest.NewRecorder(), end: make(chan struct{})}
 			r := httptest.NewRequest("POST", baidu.PathMatchV4+"?access_token="+tok, io.NopCloser(s))
 			r.ContentLength = -1
@@ -238,8 +208,8 @@ func TestLargeBodiesWaitForEachOther(t *testing.T) {
 		r.ContentLength = -1
 		start := time.Now()
 		h.ServeHTTP(w, r)
-		// The first bodies are given up after bodyTimeout, a second before this one would be.
-		if got := time.Since(start); got != bodyTimeout-time.Second || !strings.Contains(w.Body.String(), "216100") {
+		// The first bodies are given up after wire.BodyTimeout, a second before this one would be.
+		if got := time.Since(start); got != wire.BodyTimeout-time.Second || !strings.Contains(w.Body.String(), "216100") {
 			t.Errorf("after %v: got %s, want it read once another body is given up", got, w.Body)
 		}
 		for _, s := range ends {
@@ -250,7 +220,7 @@ func TestLargeBodiesWaitForEachOther(t *testing.T) {
 
 func TestTooManyLargeBodiesIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &handler{core: asked{}, now: time.Now, log: slog.New(slog.DiscardHandler), large: make(chan struct{})}
+		h := &handler{core: asked{}, now: time.Now, log: slog.New(slog.DiscardHandler), door: make(wire.Door)}
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "/?access_token="+baidu.AccessToken{App: "1", Expires: time.Unix(1, 0)}.String(), strings.NewReader("{}"))
 		r.ContentLength = -1
@@ -346,22 +316,6 @@ func FuzzParse(f *testing.F) {
 			if got := b.fields[strings.ToLower(k)].raw; !bytes.Equal(bytes.TrimSpace(got), bytes.TrimSpace(raw)) {
 				t.Errorf("%q: got %q, want %q", k, got, raw)
 			}
-		}
-	})
-}
-
-func FuzzDecodeImage(f *testing.F) {
-	for _, s := range []string{"/9j/4AAQ", "_9j_4AAQ", "QQ", "data:;base64,QQ==", " Q Q = = ", "=", "data:"} {
-		f.Add([]byte(s), false)
-		f.Add([]byte(s), true)
-	}
-	f.Fuzz(func(t *testing.T, in []byte, form bool) {
-		got, err := decodeImage("image", in, form)
-		if want, e := base64.StdEncoding.DecodeString(string(in)); e == nil && len(want) > 0 && !bytes.Equal(got, want) {
-			t.Errorf("%q: got %x, %v, want %x", in, got, err, want)
-		}
-		if err != nil && ekyc.CodeOf(err) == ekyc.Internal {
-			t.Errorf("%q: an error without a code: %v", in, err)
 		}
 	})
 }

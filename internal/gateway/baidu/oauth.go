@@ -1,12 +1,12 @@
 package baidu
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 
 	"shiren/api/baidu"
 	"shiren/internal/ekyc"
+	"shiren/internal/gateway/wire"
 )
 
 // token exchanges API Key and Secret Key for an access token: GET or POST, parameters
@@ -34,9 +34,9 @@ func (h *handler) grant(w http.ResponseWriter, c *call) (reply baidu.TokenReply,
 	}
 	var b body
 	if c.r.Method == http.MethodPost {
-		buf := buffers.Get().(*bytes.Buffer)
-		defer release(buf)
-		if err := read(w, c.r, buf, maxBody); err != nil {
+		buf := wire.Buffer()
+		defer wire.Release(buf)
+		if err := wire.Read(w, c.r, buf, maxBody); err != nil {
 			return reply, refusal, ekyc.Errorf(ekyc.BadRequest, "%s", ekyc.DetailOf(err))
 		}
 		if b, err = parse(buf.Bytes()); err != nil {

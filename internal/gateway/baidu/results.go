@@ -395,7 +395,7 @@ func (h *handler) ownFace(ctx context.Context, c *call, t ekyc.Token) ([]byte, e
 	app, err := h.authenticate(c.r)
 	if err == nil {
 		c.app = app
-		err = h.core.Admit(app)
+		err = h.core.Admit(ctx, app)
 	}
 	if err != nil {
 		return nil, ekyc.Evidence{}, err

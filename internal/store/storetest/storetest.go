@@ -40,6 +40,10 @@ func Run(t *testing.T, open func(t *testing.T) ekyc.Store) {
 		{"dropped data key", droppedKey},
 		{"apps", apps},
 		{"an API key has one app", apiKeyUnique},
+		{"a bearer key has one app", bearerKeys},
+		{"direct calls", directCalls},
+		{"reserved calls", reserved},
+		{"switches", switches},
 		{"plans", plans},
 		{"what a caller does to a result is the caller's affair", ownCopies},
 		{"cancelled", cancelled},
@@ -587,7 +591,7 @@ func ownCopies(t *testing.T, s ekyc.Store) {
 	ctx := t.Context()
 	quota := map[ekyc.ChargeKind]int64{ekyc.ChargeMatch: 5}
 	text := map[string]string{"en": "text"}
-	ok(t, s.PutApp(ctx, ekyc.App{ID: "1", Key: "k", Quota: quota}))
+	ok(t, s.PutApp(ctx, ekyc.App{ID: "1", Key: "k", Quota: quota, Allow: []string{"192.0.2.1"}}))
 	ok(t, s.PutPlan(ctx, ekyc.Plan{ID: "p", Consent: ekyc.Consent{Text: text}}))
 	create(t, s, Full("one"))
 	spoil := func() {
@@ -597,6 +601,8 @@ func ownCopies(t *testing.T, s ekyc.Store) {
 		ok(t, err)
 		ses := read(t, s, "one")
 		same(t, "quota", a.Quota[ekyc.ChargeMatch], int64(5))
+		same(t, "allowed", a.Allow[0], "192.0.2.1")
+		a.Allow[0] = "spoilt"
 		same(t, "text", p.Consent.Text["en"], "text")
 		same(t, "vector", ses.Reference.Template.Vector, Full("one").Reference.Template.Vector)
 		a.Quota[ekyc.ChargeMatch] = 0

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shiren/internal/config"
+	"shiren/internal/ekyc"
+	"shiren/internal/server"
+)
+
+// appSettings are the flags that app add and app set share. Only those that were given
+// are applied.
+type appSettings struct {
+	app               config.App
+	expires, reviewBy string
+}
+
+func (s *appSettings) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.app.Name, "name", "", "what people call it")
+	f.StringToInt64Var(&s.app.Quota, "quota", nil, "charges allowed, as in match=1000,live=-1 (-1 unlimited, 0 not opened)")
+	f.Int64Var(&s.app.PerSecond, "per-second", 0, "calls a second; 0 is unlimited")
+	f.Int64Var(&s.app.PerDay, "per-day", 0, "calls a day; 0 is unlimited")
+	f.Int64Var(&s.app.Total, "total", 0, "calls ever, counted from now; 0 is unlimited")
+	f.Int64Var(&s.app.AddressPerSecond, "address-per-second", 0, "calls a second of one client address; 0 is unlimited")
+	f.Int64Var(&s.app.AddressPerDay, "address-per-day", 0, "calls a day of one client address; 0 is unlimited")
+	f.Int64Var(&s.app.AddressTotal, "address-total", 0, "calls ever of one client address; 0 is unlimited")
+	f.StringSliceVar(&s.app.Allow, "allow", nil, "`addresses` and ranges that may call, as in 192.0.2.0/24; empty means all")
+	f.StringSliceVar(&s.app.Deny, "deny", nil, "`addresses` and ranges that may not")
+	f.StringVar(&s.expires, "expires", "", "`date` or moment from which its keys admit no more; empty is never")
+	f.StringVar(&s.reviewBy, "review-by", "", "`date` or moment from which it is refused until it is reviewed; empty means reviewed")
+	f.BoolVar(&s.app.Test, "test", false, "test mode: scripted answers for magic identities, see shiren sandbox list")
+	f.Int64Var(&s.app.TestTotal, "test-total", 0, "calls ever in test mode; 0 is unlimited")
+}
+
+// apply lays the flags that were given over a.
+func (s *appSettings) apply(a config.App, cmd *cobra.Command) (config.App, error) {
+	var err error
+	if s.app.ExpiresAt, err = config.ParseMoment(s.expires); err != nil {
+		return a, fmt.Errorf("--expires: %w", err)
+	}
+	if s.app.ReviewBy, err = config.ParseMoment(s.reviewBy); err != nil {
+		return a, fmt.Errorf("--review-by: %w", err)
+	}
+	for name, set := range map[string]func(){
+		"name":               func() { a.Name = s.app.Name },
+		"quota":              func() { a.Quota = s.app.Quota },
+		"per-second":         func() { a.PerSecond = s.app.PerSecond },
+		"per-day":            func() { a.PerDay = s.app.PerDay },
+		"total":              func() { a.Total = s.app.Total },
+		"address-per-second": func() { a.AddressPerSecond = s.app.AddressPerSecond },
+		"address-per-day":    func() { a.AddressPerDay = s.app.AddressPerDay },
+		"address-total":      func() { a.AddressTotal = s.app.AddressTotal },
+		"allow":              func() { a.Allow = s.app.Allow },
+		"deny":               func() { a.Deny = s.app.Deny },
+		"expires":            func() { a.ExpiresAt = s.app.ExpiresAt },
+		"review-by":          func() { a.ReviewBy = s.app.ReviewBy },
+		"test":               func() { a.Test = s.app.Test },
+		"test-total":         func() { a.TestTotal = s.app.TestTotal },
+	} {
+		if cmd.Flags().Changed(name) {
+			set()
+		}
+	}
+	return a, nil
+}
+
+// appSetCmd changes an app that was made by app add.
+func (a *app) appSetCmd() *cobra.Command {
+	var settings appSettings
+	var fresh bool
+	cmd := &cobra.Command{
+		Use: "set ID", Short: "Change an app: limits, addresses, expiry, review, test mode, bearer key", Args: cobra.ExactArgs(1),
+		Long: `Change an app; what no flag names stays. A server that is running follows within two
+seconds. An app of the configuration file is changed there.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			p, err := a.ownApp(cmd.Context(), d, args[0])
+			if err != nil {
+				return err
+			}
+			c, err := settings.apply(config.AppOf(p), cmd)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				if c.BearerKey, err = server.NewBearer(a.rand); err != nil {
+					return err
+				}
+			}
+			r := c.Record(p.Created)
+			if err := r.Validate(); err != nil {
+				return err
+			}
+			if err := d.Store.PutApp(cmd.Context(), r); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "app %s is changed\n", r.ID)
+			if fresh {
+				fmt.Fprintf(a.out, "Bearer key  %s\n\nIt is not shown again; the one before is void.\n", string(r.Bearer))
+			}
+			return nil
+		},
+	}
+	a.setData(cmd)
+	settings.flags(cmd)
+	cmd.Flags().BoolVar(&fresh, "new-bearer-key", false, "make a new key that admits alone (Juhe's key), and print it")
+	return cmd
+}
+
+// standing says in a word whether an app's keys admit.
+func standing(p ekyc.App, now time.Time) string {
+	var list []string
+	switch {
+	case p.Disabled:
+		list = append(list, "off")
+	case !p.ReviewBy.IsZero() && !now.Before(p.ReviewBy):
+		list = append(list, "not reviewed")
+	case !p.Expires.IsZero() && !now.Before(p.Expires):
+		list = append(list, "expired")
+	default:
+		list = append(list, "on")
+	}
+	if p.Test {
+		list = append(list, "test")
+	}
+	return strings.Join(list, ", ")
+}
+
+// addresses says who may call, and how often one may.
+func addresses(p ekyc.App) string {
+	var list []string
+	for _, s := range p.Allow {
+		list = append(list, "+"+s)
+	}
+	for _, s := range p.Deny {
+		list = append(list, "-"+s)
+	}
+	for _, l := range []struct {
+		n    int64
+		unit string
+	}{{p.PerAddress.PerSecond, "s"}, {p.PerAddress.PerDay, "day"}, {p.PerAddress.Total, "total"}} {
+		if l.n > 0 {
+			list = append(list, fmt.Sprintf("%d/%s each", l.n, l.unit))
+		}
+	}
+	if list == nil {
+		return "any"
+	}
+	return strings.Join(list, " ")
+}
+
+// switches are the words for what is and is not in service.
+var switches = map[string]ekyc.Switch{"on": ekyc.In, "maintenance": ekyc.Paused, "stopped": ekyc.Out}
+
+// interfaceCmd switches what is charged for on and off, for all apps and protocols.
+func (a *app) interfaceCmd() *cobra.Command {
+	set := &cobra.Command{
+		Use: "set KIND STATE", Short: "Switch a kind of verification: on, maintenance or stopped", Args: cobra.ExactArgs(2),
+		Long: `Switch a kind of verification for all apps and protocols: verify (comparison with an
+authority), match (with an image), live (liveness alone), ocr or elements (Juhe's four
+elements). A server that is running follows within two seconds.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind := ekyc.ChargeKind(args[0])
+			state, ok := switches[args[1]]
+			if !slices.Contains(ekyc.ChargeKinds(), kind) || !ok {
+				return errors.New("want a kind (verify, match, live, ocr, elements) and a state (on, maintenance, stopped)")
+			}
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			if err := d.Store.PutSwitch(cmd.Context(), kind, state); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "%s: %s\n", kind, args[1])
+			return nil
+		},
+	}
+	a.setData(set)
+	list := &cobra.Command{
+		Use: "list", Short: "Show what is in service", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			for _, kind := range ekyc.ChargeKinds() {
+				state, err := d.Store.Switch(cmd.Context(), kind)
+				if err != nil {
+					return err
+				}
+				for word, s := range switches {
+					if s == state {
+						fmt.Fprintf(a.out, "%-10s%s\n", kind, word)
+					}
+				}
+			}
+			return nil
+		},
+	}
+	a.setData(list)
+	return group("interface", "Switch kinds of verification on and off", set, list)
+}

@@ -1,0 +1,62 @@
+package ekyc
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Direct is the record of one direct call: who asked for what, when, and what came of it.
+// Like a Charge it holds no personal data, and it is kept as long as charges are.
+type Direct struct {
+	ID      string // the call's log id
+	Ref     string // what the relying party was told to call it; "" where that is the log id
+	App     AppID
+	Kind    ChargeKind
+	At      time.Time
+	Took    time.Duration
+	Code    Code // why there was no answer; OK where there was
+	Sandbox bool // of an app in test mode
+
+	Answered bool    // what was asked was answered, and charged
+	Elements Checked // of ChargeElements
+	Compared bool    // a comparison score exists
+	Score    Score   // of the comparison
+}
+
+// Checked are the outcomes of the elements of a claim. Failed is what could not be checked.
+type Checked struct {
+	Identity Outcome // of name and number
+	Portrait Outcome // NotRun unless Identity is Match
+	Mobile   Outcome
+}
+
+// Charges are the call's entries in the ledger.
+func (d Direct) Charges() []Charge {
+	if !d.Answered {
+		return nil
+	}
+	return []Charge{{ID: "direct-" + d.ID, App: d.App, Kind: d.Kind, At: d.At, LogID: d.ID, Sandbox: d.Sandbox}}
+}
+
+// DirectQuery selects records of direct calls. Zero fields select everything.
+type DirectQuery struct {
+	App    AppID
+	Kind   ChargeKind
+	ID     string // log id or Ref
+	Since  time.Time
+	Before time.Time // strictly, or at Before and with a lesser ID than BeforeID: the next page
+	// BeforeID is the ID of the last record of the page before.
+	BeforeID string
+	Limit    int // 0 means 100
+}
+
+// record keeps the record of a direct call that ended with err, and returns err, or why
+// the record could not be kept: an answer without its charge is none.
+func (s *Service) record(ctx context.Context, d Direct, err error) error {
+	d.Code, d.Took = CodeOf(err), s.Now().Sub(d.At)
+	if kept := s.Store.AddDirect(context.WithoutCancel(ctx), d); kept != nil {
+		return Wrap(Internal, "store the call's record", errors.Join(kept, err))
+	}
+	return err
+}
