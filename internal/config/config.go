@@ -48,6 +48,7 @@ type Config struct {
 	Retention Retention `toml:"retention"`
 	Limits    Limits    `toml:"limits"`
 	Log       Log       `toml:"log"`
+	Registry  Registry  `toml:"registry"`
 	Apps      []App     `toml:"app"`
 	Plans     []Plan    `toml:"plan"`
 }
@@ -116,6 +117,13 @@ type Limits struct {
 type Log struct {
 	Level  string `toml:"level"`  // debug, info, warn or error
 	Format string `toml:"format"` // text or json
+}
+
+// Registry says what the local registry keeps.
+type Registry struct {
+	// EmbeddingOnly keeps the embeddings of portraits that come in, and no images. A new
+	// embedding model then means that everybody must be enrolled again.
+	EmbeddingOnly bool `toml:"embedding_only"`
 }
 
 // App declares a relying party's app with fixed credentials.

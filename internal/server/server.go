@@ -98,7 +98,7 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if d.Store, err = store.Open(ctx, store.Config{DSN: c.StoreDSN(), Sealer: d.Sealer}); err != nil {
 		return nil, err
 	}
-	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer}
+	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer, EmbeddingOnly: c.Registry.EmbeddingOnly}
 	if err := d.declare(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
