@@ -133,8 +133,13 @@ type Plan struct {
 	Actions     []Action // that action kinds draw from; empty means all six
 	Spoofing    bool     // 合成图: look for signs of injected or synthetic pictures
 	Risk        bool     // 安全风控: assess risk and report risk_level and risk_tag
-	Consent     Consent
-	Created     time.Time
+	// Sources names who is asked about a claim, in order; empty is the server's own order.
+	Sources []string
+	// NextOn are the outcomes of a source after which the next one is asked: NoRecord (it
+	// does not know the person or has no portrait), Failed (it did not answer). Empty is both.
+	NextOn  []Outcome
+	Consent Consent
+	Created time.Time
 }
 
 // Consent is the authorisation text that the capture subject must agree to.

@@ -33,6 +33,8 @@ type Service struct {
 	Cards    CardReader     // nil: plans that read an identity document are refused
 	Mobile   MobileSource   // nil: a mobile number cannot be checked
 	Face     FaceSource     // nil: the local engine compares with Portrait
+	Sources  []Source       // those that plans name; the four above are asked where neither plan nor Order names one
+	Order    []string       // of Sources, for plans that name none and for direct calls
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -200,8 +202,10 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 		return Session{}, Wrap(Internal, "read plan", err)
 	case p.App != app.ID:
 		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
-	case p.Comparison == CompareAuthority && (s.Identity == nil || s.Portrait == nil):
-		return Session{}, Errorf(SourceMissing, "plan %s compares with an authority and none is configured", p.ID)
+	case p.Comparison == CompareAuthority:
+		if err := s.verifiable(p); err != nil {
+			return Session{}, err
+		}
 	}
 	key, err := s.Sealer.NewKey()
 	if err != nil {
@@ -650,9 +654,8 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 			return f
 		}
 	case CompareAuthority:
-		if ref, ok = s.authority(ctx, *ses.Claim, &f); !ok {
-			return f
-		}
+		s.authority(ctx, ses, ordinal, best[0].Image, probe, &f)
+		return f
 	}
 	f.Comparison, err = s.Engine.Compare(probe, ref)
 	if err != nil {
@@ -733,38 +736,14 @@ func (s *Service) reference(ctx context.Context, ses *Session) (Template, error)
 	return x.Faces[0].Template, nil
 }
 
-// authority asks the sources about a claim and returns the portrait's template.
-func (s *Service) authority(ctx context.Context, c Claim, f *Findings) (t Template, ok bool) {
-	if s.Identity == nil || s.Portrait == nil {
-		f.Failure = SourceMissing
-		return t, false
-	}
-	out, err := s.Identity.Identity(ctx, c)
+// authority asks the plan's sources about the claim and the probe.
+func (s *Service) authority(ctx context.Context, ses *Session, ordinal int, image []byte, probe Template, f *Findings) {
+	a, err := s.verify(WithCall(ctx, ses.Attempts[ordinal-1].LogID), ses.Plan, *ses.Claim, image, probe, &f.Asked)
 	if err != nil {
-		s.fail(ctx, f, SourceFailed, "ask identity source", err)
-		return t, false
+		s.fail(ctx, f, SourceFailed, "ask the sources", err)
+		return
 	}
-	if f.Identity = out; out != Match {
-		return t, false
-	}
-	image, err := s.Portrait.Portrait(ctx, c)
-	if CodeOf(err) == PortraitNone {
-		f.Portrait = PortraitNone
-		return t, false
-	} else if err != nil {
-		s.fail(ctx, f, SourceFailed, "ask portrait source", err)
-		return t, false
-	}
-	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelLow, Liveness: LevelNone})
-	switch code := CodeOf(err); code {
-	case OK:
-		return x.Faces[0].Template, true
-	case EngineFailed, Busy, Internal:
-		s.fail(ctx, f, EngineFailed, "examine portrait", err)
-	default:
-		f.Portrait = PortraitPoor
-	}
-	return t, false
+	f.Identity, f.Portrait, f.Compared, f.Comparison = a.identity, a.portrait, a.compared, a.comparison
 }
 
 // keep seals bytes as evidence of a session. The blob's name follows from what it is,

@@ -193,6 +193,7 @@ type Attempt struct {
 	Demoted  bool         // Kind is the plan's Fallback
 	Response *Response    // to the challenge; nil where none was judged
 	Risk     *Risk        // nil where it was not assessed
+	Asked    []Asked      // sources, in order
 }
 
 // Check returns the attempt's check of a kind, or false.
