@@ -291,6 +291,28 @@ func (c *Client) MatchV3(ctx context.Context, a, b MatchPicture) (MatchResult, e
 	return out, err
 }
 
+// VerifyV4 compares a face with the authority's portrait of a named person. What the
+// authority does not know is an *Error with IdentityMismatch, IDNumberAbsent, PortraitAbsent
+// or PortraitPoor; a face that is somebody else's is a low score.
+func (c *Client) VerifyV4(ctx context.Context, r VerifyRequest) (VerifyResult, error) {
+	return c.verify(ctx, PathVerifyV4, r)
+}
+
+// VerifyV3 is VerifyV4 by the older interface.
+func (c *Client) VerifyV3(ctx context.Context, r VerifyRequest) (VerifyResult, error) {
+	r.SpoofingControl = "" // a parameter of V4
+	return c.verify(ctx, PathVerifyV3, r)
+}
+
+func (c *Client) verify(ctx context.Context, path string, r VerifyRequest) (VerifyResult, error) {
+	if r.ImageType == "" {
+		r.ImageType = Base64
+	}
+	var out VerifyResult
+	err := c.call(ctx, path, r, &out)
+	return out, err
+}
+
 // H5URL is the address that the capture subject opens. Seed and the scheme's guide:
 // successUrl and failedUrl are where the page goes at the end, verbatim; either may be
 // empty.

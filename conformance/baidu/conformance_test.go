@@ -177,7 +177,7 @@ var (
 	photos = regexp.MustCompile(`\$\{photo (\{.*?\})\}`)
 	fills  = regexp.MustCompile(`\$\{fill (\d+)\}`)
 	named  = regexp.MustCompile(`\$[A-Z]+`)
-	sent   = regexp.MustCompile(`"(id_name|id_no|image|register_image|verify_token|access_token)"\s*:\s*"([^"]{2,})"`)
+	sent   = regexp.MustCompile(`"(id_name|id_no|name|id_card_number|image|register_image|verify_token|access_token)"\s*:\s*"([^"]{2,})"`)
 )
 
 // request makes the request that a fixture's text describes. A Content-Length is added;
