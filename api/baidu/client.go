@@ -308,9 +308,21 @@ func (c *Client) verify(ctx context.Context, path string, r VerifyRequest) (Veri
 	if r.ImageType == "" {
 		r.ImageType = Base64
 	}
-	var out VerifyResult
-	err := c.call(ctx, path, r, &out)
-	return out, err
+	var out struct {
+		VerifyResult
+		Score *float64 `json:"score"` // an absent score must not be taken for the lowest
+	}
+	if err := c.call(ctx, path, r, &out); err != nil {
+		return VerifyResult{}, err
+	}
+	compared := out.VerifyStatus == nil || *out.VerifyStatus == StatusCompared
+	switch {
+	case compared && out.Score == nil:
+		return VerifyResult{}, fmt.Errorf("baidu: %s: the reply holds no score", path)
+	case out.Score != nil:
+		out.VerifyResult.Score = *out.Score
+	}
+	return out.VerifyResult, nil
 }
 
 // H5URL is the address that the capture subject opens. Seed and the scheme's guide:

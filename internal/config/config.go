@@ -49,8 +49,12 @@ type Config struct {
 	Limits    Limits    `toml:"limits"`
 	Log       Log       `toml:"log"`
 	Registry  Registry  `toml:"registry"`
-	Apps      []App     `toml:"app"`
-	Plans     []Plan    `toml:"plan"`
+	// SourceOrder is who is asked about people, in order, for plans that do not say and for
+	// direct calls; empty is the registry alone.
+	SourceOrder []string `toml:"sources"`
+	Sources     []Source `toml:"source"`
+	Apps        []App    `toml:"app"`
+	Plans       []Plan   `toml:"plan"`
 }
 
 // TLS modes.
@@ -126,6 +130,37 @@ type Registry struct {
 	EmbeddingOnly bool `toml:"embedding_only"`
 }
 
+// RegistrySource is the name by which plans ask the local registry.
+const RegistrySource = "registry"
+
+// SourceKinds are the kinds of a Source.
+var SourceKinds = []string{"baidu-v4", "baidu-v3", "baidu-v4-match", "juhe-face", "juhe-mobile", "http"}
+
+// SourceAnswers are what a source of kind http can be asked.
+var SourceAnswers = []string{"identity", "portrait", "face", "mobile"}
+
+// Source declares an upstream source, which plans ask by its name. See docs/sources.md.
+type Source struct {
+	Name       string      `toml:"name"`
+	Kind       string      `toml:"kind"`
+	Address    string      `toml:"address"` // empty is the vendor's own
+	Key        string      `toml:"key"`     // API key
+	KeyFile    string      `toml:"key_file"`
+	Secret     ekyc.Secret `toml:"secret"` // secret key, or bearer token
+	SecretFile string      `toml:"secret_file"`
+	Cost       float64     `toml:"cost"` // of a charged call, in any currency
+	Timeout    Duration    `toml:"timeout"`
+	Answers    []string    `toml:"answers"` // kind http
+}
+
+// Order is SourceOrder, or the registry alone.
+func (c Config) Order() []string {
+	if len(c.SourceOrder) == 0 {
+		return []string{RegistrySource}
+	}
+	return c.SourceOrder
+}
+
 // App declares a relying party's app with fixed credentials.
 type App struct {
 	ID         string           `toml:"id"`
@@ -162,6 +197,10 @@ type Plan struct {
 	Spoofing    bool     `toml:"spoofing"` // 合成图
 	Risk        bool     `toml:"risk"`     // 安全风控
 	Consent     Consent  `toml:"consent"`
+	// Sources is who is asked, in order, and NextOn what makes the next one be asked:
+	// no_record, failed; empty is the configuration's order, and both.
+	Sources []string `toml:"sources"`
+	NextOn  []string `toml:"next_on"`
 }
 
 // Consent replaces the built-in authorisation text.
@@ -267,13 +306,17 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 	for _, a := range p.Actions {
 		actions = append(actions, ekyc.Action(a))
 	}
+	var next []ekyc.Outcome
+	for _, o := range p.NextOn {
+		next = append(next, ekyc.Outcome(o))
+	}
 	return ekyc.Plan{
 		ID: ekyc.PlanID(p.ID), App: ekyc.AppID(p.App), Name: p.Name, Title: p.Title, HideTitle: p.HideTitle,
 		Comparison: ekyc.ComparisonSource(p.Comparison), Identity: ekyc.IdentityInput(p.Identity),
 		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
 		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, KeepMedia: p.KeepMedia,
 		Fallback: ekyc.LivenessKind(p.Fallback), Alternative: ekyc.LivenessKind(p.Alternative), Actions: actions,
-		Spoofing: p.Spoofing, Risk: p.Risk,
+		Spoofing: p.Spoofing, Risk: p.Risk, Sources: p.Sources, NextOn: next,
 		Consent: consent, Created: created,
 	}
 }

@@ -192,7 +192,7 @@ func (s *Service) ask(ctx context.Context, x Source, c Claim, image []byte, prob
 	if a.identity, err = x.Identity.Identity(ctx, c); err != nil || a.identity != Match {
 		return a, sourceError("ask identity source", err)
 	}
-	ref, code, err := s.portrait(ctx, x.Portrait, c)
+	ref, code, err := s.referenceOf(ctx, x.Portrait, c)
 	if err != nil || code != OK {
 		a.portrait = code
 		return a, err
@@ -237,9 +237,9 @@ func sourceError(doing string, err error) error {
 	return err
 }
 
-// portrait returns the template of the claimed person's portrait, of the engine's model: as
+// referenceOf returns the template of the claimed person's portrait, of the engine's model: as
 // the source keeps it, or made of its image. code is PortraitNone or PortraitPoor.
-func (s *Service) portrait(ctx context.Context, from PortraitSource, c Claim) (t Template, code Code, err error) {
+func (s *Service) referenceOf(ctx context.Context, from PortraitSource, c Claim) (t Template, code Code, err error) {
 	if ts, ok := from.(TemplateSource); ok {
 		t, ok, err := ts.Template(ctx, c, s.Engine.Model())
 		if err != nil {
