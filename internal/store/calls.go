@@ -100,10 +100,10 @@ type CallTotals struct {
 func (c *Calls) Totals(ctx context.Context, from time.Time) ([]CallTotals, error) {
 	rows, err := c.s.read.QueryContext(ctx, `
 		select source, count(*), sum(case when ended = 0 then 1 else 0 end),
-			sum(case when code in ($2, $3, $4) then 1 else 0 end), sum(charged), sum(cost),
+			sum(case when code in ($1, $2, $3) then 1 else 0 end), sum(charged), sum(cost),
 			coalesce(cast(avg(case when ended <> 0 then took end) as bigint), 0), max(took)
-		from source_calls where begun >= $1 group by source order by source`,
-		milli(from), string(ekyc.SourceFailed), string(ekyc.Busy), string(ekyc.Internal))
+		from source_calls where begun >= $4 group by source order by source`,
+		string(ekyc.SourceFailed), string(ekyc.Busy), string(ekyc.Internal), milli(from))
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
