@@ -318,6 +318,40 @@ func (c *Client) MatchV3(ctx context.Context, a, b MatchPicture) (MatchResult, e
 	return out, err
 }
 
+// VerifyV4 compares a face with the authority's portrait of a named person. What the
+// authority does not know is an *Error with IdentityMismatch, IDNumberAbsent, PortraitAbsent
+// or PortraitPoor; a face that is somebody else's is a low score.
+func (c *Client) VerifyV4(ctx context.Context, r VerifyRequest) (VerifyResult, error) {
+	return c.verify(ctx, PathVerifyV4, r)
+}
+
+// VerifyV3 is VerifyV4 by the older interface.
+func (c *Client) VerifyV3(ctx context.Context, r VerifyRequest) (VerifyResult, error) {
+	r.SpoofingControl = "" // a parameter of V4
+	return c.verify(ctx, PathVerifyV3, r)
+}
+
+func (c *Client) verify(ctx context.Context, path string, r VerifyRequest) (VerifyResult, error) {
+	if r.ImageType == "" {
+		r.ImageType = Base64
+	}
+	var out struct {
+		VerifyResult
+		Score *float64 `json:"score"` // an absent score must not be taken for the lowest
+	}
+	if err := c.call(ctx, path, r, &out); err != nil {
+		return VerifyResult{}, err
+	}
+	compared := out.VerifyStatus == nil || *out.VerifyStatus == StatusCompared
+	switch {
+	case compared && out.Score == nil:
+		return VerifyResult{}, fmt.Errorf("baidu: %s: the reply holds no score", path)
+	case out.Score != nil:
+		out.VerifyResult.Score = *out.Score
+	}
+	return out.VerifyResult, nil
+}
+
 // H5URL is the address that the capture subject opens. Seed and the scheme's guide:
 // successUrl and failedUrl are where the page goes at the end, verbatim; either may be
 // empty.

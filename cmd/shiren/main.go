@@ -77,7 +77,7 @@ shiren.toml (see shiren.example.toml), into SHIREN_… variables, or into flags.
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration file (default shiren.toml, where there is one)")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		a.serveCmd(), a.compareCmd(), a.livenessCmd(), a.idcardCmd(), a.benchCmd(), a.modelsCmd(), a.registryCmd(), a.appCmd(), a.planCmd(),
+		a.serveCmd(), a.compareCmd(), a.livenessCmd(), a.idcardCmd(), a.benchCmd(), a.modelsCmd(), a.registryCmd(), a.sourceCmd(), a.appCmd(), a.planCmd(),
 		a.sessionCmd(), a.purgeCmd(), a.doctorCmd(), a.versionCmd(), a.interfaceCmd(), a.sandboxCmd(),
 	)
 	return root

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,8 +48,9 @@ func (a *app) person(cmd *cobra.Command, number string) (cnid.Number, *server.Da
 
 func (a *app) registryCmd() *cobra.Command {
 	var name, number, kind, portrait string
+	var mobiles []string
 	add := &cobra.Command{
-		Use: "add", Short: "Add a person with a portrait, or replace one", Args: cobra.NoArgs,
+		Use: "add", Short: "Add a person, or replace one", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			types := map[string]ekyc.DocumentType{"id-card": ekyc.IDCard, "residence-permit": ekyc.ResidencePermit}
 			t, ok := types[kind]
@@ -61,26 +65,27 @@ func (a *app) registryCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			image, err := readImage(portrait)
-			if err != nil {
+			p := registry.Person{Claim: claim}
+			if p.Mobiles, err = parseMobiles(mobiles); err != nil {
 				return err
 			}
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			e, err := server.OpenEngine(cfg)
-			if err != nil {
-				return err
-			}
-			defer e.Close()
 			d, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer d.Close()
-			d.Registry.Examiner = e
-			if err := d.Registry.Add(cmd.Context(), registry.Person{Claim: claim, Portrait: image}); err != nil {
+			if portrait != "" {
+				if p.Portrait, err = readImage(portrait); err != nil {
+					return err
+				}
+				e, err := server.OpenEngine(d.Config)
+				if err != nil {
+					return err
+				}
+				defer e.Close()
+				d.Registry.Examiner = e
+			}
+			if err := d.Registry.Add(cmd.Context(), p); err != nil {
 				return fmt.Errorf("%s: %w", portrait, err)
 			}
 			fmt.Fprintf(a.out, "added %s, %s\n", claim.Name, claim.Number)
@@ -103,7 +108,16 @@ func (a *app) registryCmd() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(a.out, "name      %s\nnumber    %s\nportrait  %d bytes\n", p.Claim.Name, p.Claim.Number, len(p.Portrait))
+			if p.Template.Model != "" {
+				fmt.Fprintf(a.out, "embedding %s\n", p.Template.Model)
+			}
+			for _, m := range p.Mobiles {
+				fmt.Fprintf(a.out, "mobile    %s %s\n", m.Number, cmp.Or(m.Carrier, registry.CarrierOf(m.Number)))
+			}
 			if write != "" {
+				if len(p.Portrait) == 0 {
+					return errors.New("no portrait of this person is kept")
+				}
 				return os.WriteFile(write, p.Portrait, 0o600)
 			}
 			return nil
@@ -132,17 +146,22 @@ func (a *app) registryCmd() *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			n, err := d.Registry.Count(cmd.Context())
+			n, err := d.Registry.Stats(cmd.Context())
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "people  %d\n", n)
+			fmt.Fprintf(a.out, "people  %d\nportraits kept  %d\nmobile numbers  %d\n", n.People, n.Portraits, n.Mobiles)
+			for _, model := range slices.Sorted(maps.Keys(n.Models)) {
+				fmt.Fprintf(a.out, "embeddings of %s  %d\n", model, n.Models[model])
+			}
 			return nil
 		},
 	}
 	add.Flags().StringVar(&name, "name", "", "the person's `name`")
 	add.Flags().StringVar(&kind, "type", "id-card", "document `type`: id-card or residence-permit")
 	add.Flags().StringVar(&portrait, "portrait", "", "image `file` with the person's face")
+	add.Flags().StringSliceVar(&mobiles, "mobile", nil, "mobile `number`, or number:carrier with mobile, unicom, telecom or broadcast; may be repeated")
+	a.setBool(add, "embedding-only", "registry.embedding_only", "keep the portrait's embedding and not its image")
 	get.Flags().StringVar(&write, "portrait", "", "write the portrait to a `file`")
 	for _, cmd := range []*cobra.Command{add, get, remove, stats} {
 		a.setData(cmd)
@@ -151,8 +170,25 @@ func (a *app) registryCmd() *cobra.Command {
 			required(cmd, "number")
 		}
 	}
-	required(add, "name", "portrait")
-	return group("registry", "Keep the local registry of people and portraits", add, get, remove, stats)
+	required(add, "name")
+	return group("registry", "Keep the local registry of people and portraits", add, get, remove, stats,
+		a.registryImportCmd(), a.registryExportCmd(), a.registryRenewCmd())
+}
+
+// parseMobiles reads the values of --mobile.
+func parseMobiles(values []string) (list []registry.Mobile, err error) {
+	for _, v := range values {
+		number, carrier, _ := strings.Cut(v, ":")
+		var m registry.Mobile
+		if m.Number, err = cnid.ParseMobile(number); err != nil {
+			return nil, err
+		}
+		if m.Carrier, err = registry.ParseCarrier(carrier); err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
 }
 
 func required(cmd *cobra.Command, names ...string) {

@@ -366,7 +366,7 @@ func TestCapturedRequests(t *testing.T) {
 			return api.VerifyTokenInvalid // their verify token is "T"
 		case api.PathOCR:
 			return api.ImageFormatError // likewise
-		case api.PathMatchV3, api.PathMatchV4:
+		case api.PathMatchV3, api.PathMatchV4, api.PathVerifyV3, api.PathVerifyV4:
 			return api.ImageCheckFail // their image is the first bytes of a JPEG
 		}
 		return api.UnsupportedMethod // interfaces that are not served

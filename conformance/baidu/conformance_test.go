@@ -130,7 +130,7 @@ func (w *world) claim(name, number string) ekyc.Claim {
 	return c
 }
 
-var sent = regexp.MustCompile(`"(id_name|id_no|image|register_image|verify_token|access_token)"\s*:\s*"([^"]{2,})"`)
+var sent = regexp.MustCompile(`"(id_name|id_no|name|id_card_number|image|register_image|verify_token|access_token)"\s*:\s*"([^"]{2,})"`)
 
 // Request makes the request that a fixture's text describes. "Authorization: bce SECRET"
 // is signed.

@@ -32,7 +32,7 @@ type room struct {
 
 var rooms = []room{
 	{"cmd/shiren", append([]string{
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mdp/qrterminal/...", "golang.org/x/term", "golang.org/x/image/draw",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/mdp/qrterminal/...", "golang.org/x/term", "golang.org/x/image/draw",
 	}, everything...)},
 	{"api/baidu", nil},
 	{"api/juhe", nil},
@@ -52,9 +52,12 @@ var rooms = []room{
 	{"internal/bench/injection", append([]string{"github.com/coder/websocket/...", "golang.org/x/sync/..."}, everything...)},
 	{"internal/bench/cards", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "golang.org/x/image/..."}},
 	{"internal/bench", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "shiren/internal/bench/cards", "shiren/internal/cnid", "golang.org/x/sync/...", "gonum.org/v1/plot/..."}},
-	{"internal/source/registry", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
+	{"internal/source/registry", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "golang.org/x/text/..."}},
+	{"internal/source/upstream", []string{
+		"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/baidu", "shiren/api/juhe", "github.com/sony/gobreaker/v2",
+	}},
 	{"internal/store", []string{
-		"shiren/internal/ekyc", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
+		"shiren/internal/ekyc", "shiren/internal/source/registry", "shiren/internal/source/upstream", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
 	}},
 	{"internal/store/storetest", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "github.com/google/go-cmp/..."}},
 	{"internal/blob/file", []string{"shiren/internal/ekyc"}},
@@ -100,6 +103,8 @@ var forbidden = []struct {
 	{"internal/engine", "shiren/internal/store", "the engine measures and keeps nothing"},
 	{"internal/engine/vision", "shiren/internal/engine/ort", "pixels first, networks later: vision knows none"},
 	{"internal/store", "shiren/internal/seal", "the store is handed a Sealer, so that tests can hand it another"},
+	{"internal/source/upstream", "shiren/internal/store", "a source declares the journal that it needs"},
+	{"internal/source/upstream", "shiren/internal/engine", "an upstream compares by itself; the core asks the engine"},
 	{"internal/source/registry", "shiren/internal/store", "a source declares the shelf that it needs"},
 	{"internal/source/registry", "shiren/internal/engine", "a source declares the examiner that it needs"},
 }

@@ -65,6 +65,7 @@ func (l *loader) check(cfg *Config) {
 	}
 	l.oneOf("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", cfg.Log.Format, "text", "json")
+	l.checkSources(cfg)
 	l.checkApps(cfg)
 	l.checkPlans(cfg)
 }
@@ -133,9 +134,65 @@ func (l *loader) checkPlans(cfg *Config) {
 			l.bad(at+".id", "plan id %q is declared twice, first as plan number %d", p.ID, j+1)
 		}
 		ids[p.ID] = i
+		for _, name := range p.Sources {
+			l.knownSource(cfg, at+".sources", name)
+		}
 		if !slices.ContainsFunc(cfg.Apps, func(a App) bool { return a.ID == p.App }) {
 			l.bad(at+".app", "plan %s belongs to app %q, which is not declared here as an [[app]]", p.ID, p.App)
 		}
+	}
+}
+
+// checkSources checks each source alone, and that names mean one.
+func (l *loader) checkSources(cfg *Config) {
+	for i, x := range cfg.Sources {
+		at := fmt.Sprintf("source.%d", i)
+		bad := func(key, format string, args ...any) { l.bad(at+"."+key, "source "+x.Name+": "+format, args...) }
+		switch {
+		case !ekyc.SourceName(x.Name):
+			bad("name", "name: want 1 to 32 lower-case letters, digits and hyphens")
+		case x.Name == RegistrySource:
+			bad("name", "name: that is the local registry's")
+		case slices.ContainsFunc(cfg.Sources[:i], func(o Source) bool { return o.Name == x.Name }):
+			bad("name", "the name is declared twice")
+		}
+		http := x.Kind == "http"
+		if !slices.Contains(SourceKinds, x.Kind) {
+			bad("kind", "kind %q: want %s", x.Kind, strings.Join(SourceKinds, ", "))
+		}
+		if u, err := url.Parse(x.Address); x.Address == "" && http || x.Address != "" &&
+			(err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || !http && u.Path != "") {
+			bad("address", "address: want a scheme and a host, as in https://people.example.com; kind http may have a path")
+		}
+		if !http && x.Key == "" {
+			bad("key", "key or key_file: the vendor gives an API key")
+		}
+		if strings.HasPrefix(x.Kind, "baidu-") && x.Secret == "" {
+			bad("secret", "secret or secret_file: the vendor gives a secret key")
+		}
+		if x.Cost < 0 || x.Cost > 1e6 {
+			bad("cost", "cost %v: want what a call costs, 0 or more", x.Cost)
+		}
+		if d := time.Duration(x.Timeout); d != 0 && (d < 100*time.Millisecond || d > 30*time.Second) {
+			bad("timeout", "timeout %v: want 100ms to 30s; an attempt has 45s for everything", d)
+		}
+		if http == (len(x.Answers) == 0) {
+			bad("answers", "answers: what an http source can be asked, and no other kind has: %s", strings.Join(SourceAnswers, ", "))
+		}
+		for _, a := range x.Answers {
+			if !slices.Contains(SourceAnswers, a) {
+				bad("answers", "answers %q: want %s", a, strings.Join(SourceAnswers, ", "))
+			}
+		}
+	}
+	for _, name := range cfg.SourceOrder {
+		l.knownSource(cfg, "sources", name)
+	}
+}
+
+func (l *loader) knownSource(cfg *Config, at, name string) {
+	if name != RegistrySource && !slices.ContainsFunc(cfg.Sources, func(x Source) bool { return x.Name == name }) {
+		l.bad(at, "there is no source %q; it is registry or the name of a [[source]]", name)
 	}
 }
 

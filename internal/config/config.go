@@ -53,8 +53,13 @@ type Config struct {
 	Retention Retention `toml:"retention"`
 	Limits    Limits    `toml:"limits"`
 	Log       Log       `toml:"log"`
-	Apps      []App     `toml:"app"`
-	Plans     []Plan    `toml:"plan"`
+	Registry  Registry  `toml:"registry"`
+	// SourceOrder is who is asked about people, in order, for plans that do not say and for
+	// direct calls; empty is the registry alone.
+	SourceOrder []string `toml:"sources"`
+	Sources     []Source `toml:"source"`
+	Apps        []App    `toml:"app"`
+	Plans       []Plan   `toml:"plan"`
 }
 
 // TLS modes.
@@ -126,6 +131,44 @@ type Log struct {
 	Format string `toml:"format"` // text or json
 }
 
+// Registry says what the local registry keeps.
+type Registry struct {
+	// EmbeddingOnly keeps the embeddings of portraits that come in, and no images. A new
+	// embedding model then means that everybody must be enrolled again.
+	EmbeddingOnly bool `toml:"embedding_only"`
+}
+
+// RegistrySource is the name by which plans ask the local registry.
+const RegistrySource = "registry"
+
+// SourceKinds are the kinds of a Source.
+var SourceKinds = []string{"baidu-v4", "baidu-v3", "baidu-v4-match", "juhe-face", "juhe-mobile", "http"}
+
+// SourceAnswers are what a source of kind http can be asked.
+var SourceAnswers = []string{"identity", "portrait", "face", "mobile"}
+
+// Source declares an upstream source, which plans ask by its name. See docs/sources.md.
+type Source struct {
+	Name       string      `toml:"name"`
+	Kind       string      `toml:"kind"`
+	Address    string      `toml:"address"` // empty is the vendor's own
+	Key        string      `toml:"key"`     // API key
+	KeyFile    string      `toml:"key_file"`
+	Secret     ekyc.Secret `toml:"secret"` // secret key, or bearer token
+	SecretFile string      `toml:"secret_file"`
+	Cost       float64     `toml:"cost"` // of a charged call, in any currency
+	Timeout    Duration    `toml:"timeout"`
+	Answers    []string    `toml:"answers"` // kind http
+}
+
+// Order is SourceOrder, or the registry alone.
+func (c Config) Order() []string {
+	if len(c.SourceOrder) == 0 {
+		return []string{RegistrySource}
+	}
+	return c.SourceOrder
+}
+
 // App declares a relying party's app with fixed credentials.
 type App struct {
 	ID         string           `toml:"id"`
@@ -179,6 +222,10 @@ type Plan struct {
 	DocumentBack bool    `toml:"document_back"`
 	DocumentRisk bool    `toml:"document_risk"`
 	Consent      Consent `toml:"consent"`
+	// Sources is who is asked, in order, and NextOn what makes the next one be asked:
+	// no_record, failed; empty is the configuration's order, and both.
+	Sources []string `toml:"sources"`
+	NextOn  []string `toml:"next_on"`
 }
 
 // Consent replaces the built-in authorisation text.
@@ -300,13 +347,17 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 	for _, a := range p.Actions {
 		actions = append(actions, ekyc.Action(a))
 	}
+	var next []ekyc.Outcome
+	for _, o := range p.NextOn {
+		next = append(next, ekyc.Outcome(o))
+	}
 	return ekyc.Plan{
 		ID: ekyc.PlanID(p.ID), App: ekyc.AppID(p.App), Name: p.Name, Title: p.Title, HideTitle: p.HideTitle,
 		Comparison: ekyc.ComparisonSource(p.Comparison), Identity: ekyc.IdentityInput(p.Identity),
 		Liveness: ekyc.LivenessKind(p.Liveness), LivenessLevel: ekyc.Level(p.LivenessLevel), QualityLevel: ekyc.Level(p.QualityLevel),
 		MatchAt: ekyc.Score(p.MatchAt), EndsOnFailure: p.EndsOnFailure, KeepMedia: p.KeepMedia,
 		Fallback: ekyc.LivenessKind(p.Fallback), Alternative: ekyc.LivenessKind(p.Alternative), Actions: actions,
-		Spoofing: p.Spoofing, Risk: p.Risk, DocumentBack: p.DocumentBack, DocumentRisk: p.DocumentRisk,
+		Spoofing: p.Spoofing, Risk: p.Risk, DocumentBack: p.DocumentBack, DocumentRisk: p.DocumentRisk, Sources: p.Sources, NextOn: next,
 		Consent: consent, Created: created,
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -304,4 +305,71 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("error %v (%T), want Mistakes with at least one", err, err)
 		}
 	})
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("  hush0001\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	head := "sources = [\"registry\", \"baidu\"]\n"
+	good := "[[source]]\nname = \"baidu\"\nkind = \"baidu-v4\"\nkey = \"k\"\nsecret_file = \"" + secret + "\"\ncost = 0.35\ntimeout = \"5s\"\n" +
+		"[[source]]\nname = \"ours\"\nkind = \"http\"\naddress = \"https://people.example.com/v1\"\nanswers = [\"identity\", \"face\"]\n"
+	c, err := Parse("f", []byte(head+good), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := c.Sources[0]; string(x.Secret) != "hush0001" || x.Cost != 0.35 || strings.Contains(fmt.Sprintf("%+v", x), "hush") {
+		t.Errorf("got %+v; want the secret read, and masked", x)
+	}
+	if got := Default().Order(); len(got) != 1 || got[0] != RegistrySource {
+		t.Errorf("order without a setting: %v, want the registry", got)
+	}
+	bad := `sources = ["nobody"]
+[[source]]
+name = "registry"
+kind = "oracle"
+key = "k"
+[[source]]
+name = "Big Name"
+kind = "baidu-v4"
+cost = -1
+timeout = "1m"
+[[source]]
+name = "ours"
+kind = "http"
+address = "people.example.com"
+[[source]]
+name = "ours"
+kind = "juhe-face"
+key = "k"
+answers = ["face"]
+[[app]]
+id = "100001"
+key = "abcdefgh1234"
+secret = "abcdefgh1234"
+[[plan]]
+id = "1"
+app = "100001"
+comparison = "authority"
+identity = "entered"
+sources = ["registry", "someone"]
+next_on = ["match"]
+`
+	_, err = Parse("f", []byte(bad), nil, nil)
+	var m Mistakes
+	if !errors.As(err, &m) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`f:1: there is no source "nobody"`, "f:3: source registry: name: that is the local registry's", `f:4: source registry: kind "oracle"`,
+		"f:7: source Big Name: name: want 1 to 32", "source Big Name: key or key_file", "source Big Name: secret or secret_file", "f:9: source Big Name: cost -1",
+		"f:10: source Big Name: timeout 1m0s", "f:14: source ours: address", "f:11: source ours: answers", "f:16: source ours: the name is declared twice",
+		"f:19: source ours: answers", `f:29: there is no source "someone"`, `the next source is asked on "match"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no mistake %q in\n%v", want, err)
+		}
+	}
 }

@@ -190,7 +190,7 @@ func setText(cfg *Config, key, s string) error {
 	return setString(v, s)
 }
 
-// Keys lists every key that a variable may override: all but those of apps and plans.
+// Keys lists every key that a variable may override: all but those of apps, plans and sources.
 func Keys() []string {
 	var keys []string
 	var walk func(path string, t reflect.Type)
@@ -228,8 +228,8 @@ func wanted(t reflect.Type) string {
 		return `a size such as "512KiB" or "24MiB"`
 	case reflect.TypeFor[[]string]():
 		return `a list of texts such as ["a", "b"]`
-	case reflect.TypeFor[[]App](), reflect.TypeFor[[]Plan]():
-		return "tables with double brackets, [[app]] or [[plan]]"
+	case reflect.TypeFor[[]App](), reflect.TypeFor[[]Plan](), reflect.TypeFor[[]Source]():
+		return "tables with double brackets, [[app]], [[plan]] or [[source]]"
 	case reflect.TypeFor[ekyc.Secret]():
 		return "a text in quotes"
 	}

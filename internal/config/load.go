@@ -304,6 +304,13 @@ func (l *loader) secrets(cfg *Config) {
 		}
 	}
 	read("store.dsn_file", "store.dsn", cfg.Store.DSNFile, &cfg.Store.DSN)
+	for i := range cfg.Sources {
+		x, at := &cfg.Sources[i], fmt.Sprintf("source.%d.", i)
+		read(at+"key_file", at+"key", x.KeyFile, &x.Key)
+		s := string(x.Secret)
+		read(at+"secret_file", at+"secret", x.SecretFile, &s)
+		x.Secret = ekyc.Secret(s)
+	}
 	for i := range cfg.Apps {
 		a, at := &cfg.Apps[i], fmt.Sprintf("app.%d.", i)
 		s := string(a.Secret)

@@ -169,7 +169,7 @@ func (s *Session) finishReading(now time.Time, r sideRead) (void []Evidence, lat
 	if r.answered {
 		s.Read = append(s.Read, Charge{
 			ID: s.Token.Digest()[:32] + "-ocr-" + strconv.Itoa(r.try), App: s.App, Plan: s.Plan.ID, Kind: ChargeOCR,
-			At: now, LogID: r.logID, Attempt: attempt,
+			At: now, LogID: r.logID, Attempt: attempt, Sandbox: s.Sandbox,
 		})
 	}
 	if r.code != OK {
@@ -434,6 +434,9 @@ func (s *Service) readCard(ctx context.Context, ses *Session, image []byte, r *s
 	if err := s.quota(ctx, app, ChargeOCR); err != nil {
 		return CardReading{}, err
 	}
+	if err := rehearseCard(ses.Sandbox, image); err != nil {
+		return CardReading{}, err
+	}
 	read, err := s.Cards.ReadCard(ctx, image, r.side)
 	if err != nil {
 		return CardReading{}, wrapEngine("read document", err)
@@ -503,15 +506,16 @@ func (s *Service) Recognise(ctx context.Context, app App, image []byte, side Car
 	if err := s.quota(ctx, app, ChargeOCR); err != nil {
 		return CardReading{}, err
 	}
+	d := Direct{ID: logID, App: app.ID, Kind: ChargeOCR, At: s.Now().UTC(), Sandbox: app.Test}
+	if err := rehearseCard(app.Test, image); err != nil {
+		return CardReading{}, s.record(ctx, d, err)
+	}
 	r, err := s.Cards.ReadCard(ctx, image, side)
 	if err != nil {
-		return CardReading{}, wrapEngine("read document", err)
+		return CardReading{}, s.record(ctx, d, wrapEngine("read document", err))
 	}
-	if len(r.Words) == 0 {
-		return r, nil
-	}
-	err = s.Store.AddCharge(ctx, Charge{ID: "direct-" + logID, App: app.ID, Kind: ChargeOCR, At: s.Now().UTC(), LogID: logID})
-	return r, Wrap(Internal, "store charge", err)
+	d.Answered = len(r.Words) > 0
+	return r, s.record(ctx, d, nil)
 }
 
 // printed compares the probe with the portrait that is printed on the document: evidence,

@@ -161,18 +161,20 @@ func unseen(identity Outcome, why Code) likeness {
 
 // likeness compares a probe with the portrait on file.
 func (s *Service) likeness(ctx context.Context, c Claim, probe Template) (likeness, error) {
-	reference, err := s.portrait(ctx, c)
+	reference, why, err := s.referenceOf(ctx, s.Portrait, c)
 	switch code := CodeOf(err); code {
 	case OK:
 	case EngineFailed, Busy, Internal:
 		return likeness{}, err
-	case PortraitNone:
-		return likeness{outcome: NoRecord, why: code}, nil
 	default:
-		if code != PortraitPoor {
-			s.Log.ErrorContext(ctx, "a source did not answer", "asked", "portrait", "code", string(code), "err", err)
-		}
+		s.Log.ErrorContext(ctx, "a source did not answer", "asked", "portrait", "code", string(code), "err", err)
 		return likeness{outcome: Failed, why: code}, nil
+	}
+	switch why {
+	case PortraitNone:
+		return likeness{outcome: NoRecord, why: why}, nil
+	case PortraitPoor:
+		return likeness{outcome: Failed, why: why}, nil
 	}
 	x, err := s.Engine.Compare(probe, reference)
 	if err != nil {

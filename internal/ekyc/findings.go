@@ -15,6 +15,7 @@ type Findings struct {
 	// Compared tells that Comparison was made.
 	Compared   bool
 	Comparison Comparison
+	Asked      []Asked // the sources, in order
 	Evidence   []Evidence
 	// Response is the answer to the challenge; nil when there was none to judge.
 	Response *Response
@@ -73,7 +74,7 @@ func liveCall(k LivenessKind) Interface {
 // "quality, liveness, identity, stop at first failure; quality and liveness failures free"),
 // and writes its checks, calls and charges.
 func decide(s *Session, a *Attempt, f Findings) {
-	a.Live, a.Compared, a.Response, a.Risk = f.Live, f.Compared, f.Response, f.Risk
+	a.Live, a.Compared, a.Response, a.Risk, a.Asked = f.Live, f.Compared, f.Response, f.Risk, f.Asked
 	if f.Compared {
 		a.Score, a.FMR = f.Comparison.Score, f.Comparison.FMR
 	}

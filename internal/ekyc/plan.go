@@ -156,8 +156,13 @@ type Plan struct {
 	// Of IdentityDocument: DocumentBack reads 国徽面 beside 人像面; DocumentRisk (身份证风控)
 	// refuses what the reader takes for a copy.
 	DocumentBack, DocumentRisk bool
-	Consent                    Consent
-	Created                    time.Time
+	// Sources names who is asked about a claim, in order; empty is the server's own order.
+	Sources []string
+	// NextOn are the outcomes of a source after which the next one is asked: NoRecord (it
+	// does not know the person or has no portrait), Failed (it did not answer). Empty is both.
+	NextOn  []Outcome
+	Consent Consent
+	Created time.Time
 }
 
 // Consent is the authorisation text that the capture subject must agree to.

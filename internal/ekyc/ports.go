@@ -132,6 +132,14 @@ type PortraitSource interface {
 	Portrait(ctx context.Context, c Claim) (image []byte, err error)
 }
 
+// TemplateSource is a PortraitSource that keeps embeddings, beside the images or in place
+// of them. It is asked first; the image is asked for where it has none of the model.
+type TemplateSource interface {
+	// Template returns the embedding of the claimed person's portrait if there is one of
+	// model, and false otherwise. An error means that it was not answered.
+	Template(ctx context.Context, c Claim, model string) (Template, bool, error)
+}
+
 // Store keeps sessions, apps, plans and charges. Every write is durable when the call
 // returns. Safe for concurrent use. "Absent" is an error for which errors.Is(err,
 // ErrAbsent) holds.

@@ -130,6 +130,18 @@ var sandboxCodes = []struct {
 	{804, Interrupted},
 	{805, EngineFailed},
 	{806, Busy},
+	{901, DocumentNone},
+	{902, DocumentOther},
+	{903, DocumentWrongSide},
+	{904, DocumentBlurred},
+	{905, DocumentCut},
+	{906, DocumentGlare},
+	{907, DocumentDark},
+	{908, DocumentExpired},
+	{909, DocumentCopy},
+	{910, DocumentDoubtful},
+	{911, BadDocumentField},
+	{912, DocumentTries},
 }
 
 // sandboxOutcomes are the digits of the outcomes in region codes 990ipm; 0 is NotRun.
@@ -222,6 +234,46 @@ func rehearseElements(n cnid.Number) (Elements, error) {
 		return Elements{}, scripted(c.Name, c.Code)
 	}
 	return e, nil
+}
+
+// rehearseVerify answers Verify in test mode. An identity that is no case is in no record.
+func rehearseVerify(n cnid.Number) (answer, error) {
+	c, ok := sandboxIdentity(n)
+	if !ok {
+		return answer{identity: NoRecord}, nil
+	}
+	switch c.Code {
+	case OK:
+		if c.Identity == Failed || c.Portrait == Failed {
+			return answer{}, scripted(c.Name, SourceFailed)
+		}
+		a := answer{identity: c.Identity, compared: c.Score > 0, comparison: Comparison{Score: c.Score}}
+		if c.Portrait == NoRecord {
+			a.portrait = PortraitNone
+		}
+		return a, nil
+	case IdentityMismatch:
+		return answer{identity: NonMatched}, nil
+	case IdentityUnknown:
+		return answer{identity: NoRecord}, nil
+	case PortraitNone, PortraitPoor:
+		return answer{identity: Match, portrait: c.Code}, nil
+	case NonMatch:
+		return answer{identity: Match, compared: true, comparison: Comparison{Score: sandboxNonMatch}}, nil
+	}
+	return answer{}, scripted(c.Name, c.Code)
+}
+
+// rehearseCard answers a magic picture that is to be read as a document: its case's
+// refusal. Any other picture of an app in test mode is read.
+func rehearseCard(test bool, image []byte) error {
+	if !test {
+		return nil
+	}
+	if c, ok := sandboxPicture(image); ok && c.Code != OK {
+		return scripted(c.Name, c.Code)
+	}
+	return nil
 }
 
 // sandboxMark begins the comment by which a magic picture is known.

@@ -34,6 +34,8 @@ type Service struct {
 	Cards    CardReader     // nil: plans that read an identity document are refused
 	Mobile   MobileSource   // nil: a mobile number cannot be checked
 	Face     FaceSource     // nil: the local engine compares with Portrait
+	Sources  []Source       // those that plans name; the four above are asked where neither plan nor Order names one
+	Order    []string       // of Sources, for plans that name none and for direct calls
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -197,10 +199,12 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 		return Session{}, Wrap(Internal, "read plan", err)
 	case p.App != app.ID:
 		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
-	case p.Comparison == CompareAuthority && !app.Test && (s.Identity == nil || s.Portrait == nil):
-		return Session{}, Errorf(SourceMissing, "plan %s compares with an authority and none is configured", p.ID)
 	case p.Identity == IdentityDocument && s.Cards == nil:
 		return Session{}, Errorf(SourceMissing, "plan %s reads an identity document and this server has no reader", p.ID)
+	case p.Comparison == CompareAuthority && !app.Test:
+		if err := s.verifiable(p); err != nil {
+			return Session{}, err
+		}
 	}
 	if err := s.switched(ctx, p.ChargeOf()); err != nil {
 		return Session{}, err
@@ -683,9 +687,8 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 			f.Identity = NoRecord
 			return f
 		}
-		if ref, ok = s.authority(ctx, *ses.Claim, &f); !ok {
-			return f
-		}
+		s.authority(ctx, ses, ordinal, best[0].Image, probe, &f)
+		return f
 	}
 	f.Comparison, err = s.Engine.Compare(probe, ref)
 	if err != nil {
@@ -766,51 +769,14 @@ func (s *Service) reference(ctx context.Context, ses *Session) (Template, error)
 	return x.Faces[0].Template, nil
 }
 
-// authority asks the sources about a claim and returns the portrait's template.
-func (s *Service) authority(ctx context.Context, c Claim, f *Findings) (t Template, ok bool) {
-	if s.Identity == nil || s.Portrait == nil {
-		f.Failure = SourceMissing
-		return t, false
-	}
-	out, err := s.Identity.Identity(ctx, c)
+// authority asks the plan's sources about the claim and the probe.
+func (s *Service) authority(ctx context.Context, ses *Session, ordinal int, image []byte, probe Template, f *Findings) {
+	a, err := s.verify(WithCall(ctx, ses.Attempts[ordinal-1].LogID), ses.Plan, *ses.Claim, image, probe, &f.Asked)
 	if err != nil {
-		s.fail(ctx, f, SourceFailed, "ask identity source", err)
-		return t, false
+		s.fail(ctx, f, SourceFailed, "ask the sources", err)
+		return
 	}
-	if f.Identity = out; out != Match {
-		return t, false
-	}
-	t, err = s.portrait(ctx, c)
-	switch code := CodeOf(err); code {
-	case OK:
-		return t, true
-	case PortraitNone, PortraitPoor:
-		f.Portrait = code
-	default:
-		s.fail(ctx, f, code, "compare with the portrait source", err)
-	}
-	return t, false
-}
-
-// portrait asks the source for a person's portrait and returns its template. Codes:
-// PortraitNone, PortraitPoor, SourceFailed or the source's own, EngineFailed.
-func (s *Service) portrait(ctx context.Context, c Claim) (Template, error) {
-	image, err := s.Portrait.Portrait(ctx, c)
-	switch CodeOf(err) {
-	case OK:
-	case Internal:
-		return Template{}, Wrap(SourceFailed, "ask portrait source", err)
-	default:
-		return Template{}, err
-	}
-	x, err := s.examine(ctx, Picture{Image: image, Quality: LevelLow, Liveness: LevelNone})
-	switch CodeOf(err) {
-	case OK:
-		return x.Faces[0].Template, nil
-	case EngineFailed, Busy, Internal:
-		return Template{}, Wrap(EngineFailed, "examine portrait", err)
-	}
-	return Template{}, &Error{Code: PortraitPoor, Detail: "the portrait on file cannot be used", Err: err}
+	f.Identity, f.Portrait, f.Compared, f.Comparison = a.identity, a.portrait, a.compared, a.comparison
 }
 
 // keep seals bytes as evidence of a session. The blob's name follows from what it is,

@@ -204,6 +204,7 @@ type Attempt struct {
 	Response *Response    // to the challenge; nil where none was judged
 	Risk     *Risk        // nil where it was not assessed
 	Document *Document    // as it stood; nil where none was read
+	Asked    []Asked      // sources, in order
 }
 
 // Check returns the attempt's check of a kind, or false.

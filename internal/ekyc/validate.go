@@ -13,6 +13,8 @@ var (
 	apiKeys = regexp.MustCompile(`^[A-Za-z0-9]{8,64}$`)
 	// A key that admits alone must not be guessed: 24 letters and digits have 142 bits.
 	bearerKeys = regexp.MustCompile(`^[A-Za-z0-9]{24,64}$`)
+
+	sourceNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 )
 
 // Validate returns every mistake in the app at once, or nil.
@@ -63,6 +65,9 @@ func (a App) Validate() error {
 	return errors.Join(errs...)
 }
 
+// SourceName reports whether a source may have a name: 1 to 32 lower-case letters, digits and hyphens.
+func SourceName(s string) bool { return sourceNames.MatchString(s) }
+
 // Validate returns every mistake in the plan at once, or nil.
 func (p Plan) Validate() error {
 	var errs []error
@@ -96,6 +101,19 @@ func (p Plan) Validate() error {
 	}
 	if p.MatchAt < 0.4 || p.MatchAt > 1 {
 		bad("plan %s: match threshold %v: want 0.4 (one false match in a hundred) to 1", p.ID, float64(p.MatchAt))
+	}
+	for i, name := range p.Sources {
+		if !sourceNames.MatchString(name) || slices.Contains(p.Sources[:i], name) {
+			bad("plan %s: source %q: want different names of sources, in the order in which they are asked", p.ID, name)
+		}
+	}
+	for _, o := range p.NextOn {
+		if o != NoRecord && o != Failed {
+			bad("plan %s: the next source is asked on %q: want no_record or failed; a match and a non-match are answers", p.ID, o)
+		}
+	}
+	if p.Comparison != CompareAuthority && len(p.Sources)+len(p.NextOn) > 0 {
+		bad("plan %s: sources are asked by plans that compare with an authority only", p.ID)
 	}
 	if p.Consent.Version == "" || p.Consent.Text["zh-CN"] == "" {
 		bad("plan %s: the authorisation text needs a version and a zh-CN wording", p.ID)

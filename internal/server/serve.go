@@ -66,6 +66,7 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 		})
 	}
 	group.Go(func() { s.purging(ctx) })
+	group.Go(func() { s.renewing(ctx) })
 	if ready != nil {
 		ready(s.address(listener.Addr(), secure != nil))
 	}
@@ -181,6 +182,32 @@ func (s *Server) purging(ctx context.Context) {
 			s.options.Log.Error("purge: some of what is due was not erased; it is tried again", "failed", e.Failed, "err", err)
 		case e.Sessions+e.Evidence+e.Unreadable > 0:
 			s.options.Log.Info("purged", "sessions", e.Sessions, "images", e.Evidence, "unreadable", e.Unreadable)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// renewing embeds the registry's portraits anew after a change of the embedding model,
+// beside everything else. What is left when the server stops is done after the next start.
+func (s *Server) renewing(ctx context.Context) {
+	tick := time.NewTicker(time.Duration(s.Config.Retention.PurgeInterval))
+	defer tick.Stop()
+	for {
+		n, err := s.Registry.Renew(ctx, nil)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.options.Log.Error("the registry's portraits were not all embedded anew; it is tried again", "done", n.Done, "err", err)
+		case n.Done+n.Failed > 0:
+			s.options.Log.Info("the registry's portraits were embedded anew", "done", n.Done, "not_usable", n.Failed)
+		}
+		if err == nil {
+			return
 		}
 		select {
 		case <-ctx.Done():

@@ -79,6 +79,7 @@ type Data struct {
 	Blobs    *file.Blobs
 	Sealer   *seal.Sealer
 	Registry *registry.Registry // without an Examiner until New
+	Sources  []ekyc.Source      // the registry, and those that are declared
 
 	now func() time.Time
 }
@@ -101,7 +102,10 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if d.Store, err = store.Open(ctx, store.Config{DSN: c.StoreDSN(), Sealer: d.Sealer}); err != nil {
 		return nil, err
 	}
-	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer}
+	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer, EmbeddingOnly: c.Registry.EmbeddingOnly}
+	if d.Sources, err = d.openSources(o); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	if err := d.declare(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -113,10 +117,12 @@ func (d *Data) Close() error { return d.Store.Close() }
 
 // core is the service without an engine: enough for Purge and for reading sessions.
 func (d *Data) core(o Options) *ekyc.Service {
-	return &ekyc.Service{
-		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer, Identity: d.Registry, Portrait: d.Registry,
-		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log,
+	s := &ekyc.Service{
+		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer,
+		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log, Sources: d.Sources, Order: d.Config.Order(),
 	}
+	d.single(s)
+	return s
 }
 
 // Erased is what Purge removed.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 
 	"shiren/internal/ekyc"
 	"shiren/internal/seal"
+	"shiren/internal/source/registry"
 	"shiren/internal/store"
 	"shiren/internal/store/storetest"
 )
@@ -634,33 +636,88 @@ func TestPeople(t *testing.T) {
 
 func people(t *testing.T, p *store.People) {
 	ctx := t.Context()
-	count := func(want int64) {
+	stats := func(want registry.Stats) {
 		t.Helper()
-		if n, err := p.Count(ctx); n != want || err != nil {
-			t.Errorf("Count = %d, %v; want %d", n, err, want)
+		if want.Models == nil {
+			want.Models = map[string]int64{}
+		}
+		if n, err := p.Stats(ctx); !reflect.DeepEqual(n, want) || err != nil {
+			t.Errorf("Stats = %+v, %v; want %+v", n, err, want)
 		}
 	}
-	count(0)
-	if _, _, err := p.Get(ctx, "a"); !errors.Is(err, ekyc.ErrAbsent) {
+	stats(registry.Stats{})
+	if _, err := p.Get(ctx, "a"); !errors.Is(err, ekyc.ErrAbsent) {
 		t.Errorf("Get said %v, want ErrAbsent", err)
 	}
 	for _, sealed := range []string{"\x00\xff first", "second"} {
-		if err := errors.Join(p.Put(ctx, "a", []byte(sealed), []byte("key of "+sealed)), p.Put(ctx, "b", nil, nil)); err != nil {
+		a := registry.Row{
+			Digest: "a", Key: []byte("key of " + sealed), Sealed: []byte(sealed), Model: "m1",
+			Portrait: []byte("face of " + sealed), Mobiles: []string{"n1", "n of " + sealed[len(sealed)-4:]},
+		}
+		b := registry.Row{Digest: "b", Key: []byte("k"), Sealed: []byte("s"), Mobiles: []string{"n1", "n1"}}
+		if err := p.Put(ctx, a, b); err != nil {
 			t.Fatal(err)
 		}
-		got, key, err := p.Get(ctx, "a")
-		if err != nil || string(got) != sealed || string(key) != "key of "+sealed {
-			t.Errorf("Get = %q, %q, %v; want %q and its key", got, key, err, sealed)
+		got, err := p.Get(ctx, "a")
+		if err != nil || string(got.Sealed) != sealed || string(got.Key) != "key of "+sealed || got.Model != "m1" || got.Portrait != nil {
+			t.Errorf("Get = %+v, %v; want %q, its key and model, no portrait", got, err, sealed)
 		}
-		count(2)
+		if face, err := p.Portrait(ctx, "a"); string(face) != "face of "+sealed || err != nil {
+			t.Errorf("Portrait = %q, %v", face, err)
+		}
+		if _, err := p.Portrait(ctx, "b"); !errors.Is(err, ekyc.ErrAbsent) {
+			t.Errorf("Portrait of one without said %v, want ErrAbsent", err)
+		}
+		stats(registry.Stats{People: 2, Portraits: 1, Mobiles: 3, Models: map[string]int64{"m1": 1}})
+	}
+	if o, err := p.Owners(ctx, "n of irst", 9); len(o) != 0 || err != nil {
+		t.Errorf("Owners of a number that was replaced = %v, %v; want none", o, err)
+	}
+	if o, err := p.Owners(ctx, "n1", 9); !slices.Equal(o, []string{"a", "b"}) || err != nil {
+		t.Errorf("Owners = %v, %v; want a and b", o, err)
+	}
+	found, err := p.Find(ctx, []string{"b", "a", "nobody"})
+	if len(found) != 2 || err != nil {
+		t.Errorf("Find = %d records, %v; want 2", len(found), err)
+	}
+	if found, err := p.Find(ctx, nil); found != nil || err != nil {
+		t.Errorf("Find of nothing = %v, %v", found, err)
+	}
+	list, err := p.List(ctx, "a", 5)
+	if len(list) != 1 || err != nil || list[0].Digest != "b" {
+		t.Errorf("List after a = %+v, %v; want b", list, err)
+	}
+
+	// A new model: what has a portrait is stale until it is renewed.
+	stale, err := p.Stale(ctx, "m2", "", 5)
+	if len(stale) != 1 || err != nil || stale[0].Digest != "a" || string(stale[0].Portrait) != "face of second" {
+		t.Fatalf("Stale = %+v, %v; want a with its portrait", stale, err)
+	}
+	if err := p.Renew(ctx, stale[0], []byte("third"), "m2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Renew(ctx, stale[0], []byte("too late"), "m3"); err != nil { // the record is another meanwhile
+		t.Fatal(err)
+	}
+	if got, err := p.Get(ctx, "a"); err != nil || string(got.Sealed) != "third" || got.Model != "m2" {
+		t.Errorf("after renewing: %+v, %v; want the third", got, err)
+	}
+	if stale, err := p.Stale(ctx, "m2", "", 5); len(stale) != 0 || err != nil {
+		t.Errorf("Stale = %+v, %v; want none", stale, err)
+	}
+	if err := p.Put(ctx, registry.Row{Digest: "a", Key: []byte("k"), Sealed: []byte("fourth"), KeepPortrait: true}); err != nil {
+		t.Fatal(err)
+	}
+	if face, err := p.Portrait(ctx, "a"); string(face) != "face of second" || err != nil {
+		t.Errorf("a portrait that was to stay = %q, %v", face, err)
 	}
 	for range 2 {
 		if err := p.Delete(ctx, "a"); err != nil {
 			t.Fatal(err)
 		}
-		count(1)
+		stats(registry.Stats{People: 1, Mobiles: 1})
 	}
-	if _, _, err := p.Get(ctx, "a"); !errors.Is(err, ekyc.ErrAbsent) {
+	if _, err := p.Get(ctx, "a"); !errors.Is(err, ekyc.ErrAbsent) {
 		t.Errorf("Get after Delete said %v, want ErrAbsent", err)
 	}
 }

@@ -54,6 +54,11 @@ const CacheTTL = 2 * time.Second
 // BusyTimeout is how long SQLite waits for another process's lock. Our choice.
 const BusyTimeout = 5 * time.Second
 
+// writeCache is the SQLite writer's page cache in KiB. Digests fall anywhere in an index, and
+// an import of a million people would read pages back all the time from SQLite's own 2 MB.
+// Our choice.
+const writeCache = 64 << 10
+
 // postgresConns bounds the connections to PostgreSQL; its own default limit is 100 for
 // all clients together. Our choice.
 const postgresConns = 20
@@ -164,6 +169,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 		"_synchronous":   {"FULL"},
 		"_secure_delete": {"on"},
 		"_txlock":        {"immediate"},
+		"_cache_size":    {fmt.Sprint(-writeCache)},
 	})
 	if err != nil {
 		return err

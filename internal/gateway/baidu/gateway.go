@@ -29,6 +29,7 @@ type Core interface {
 	Enrol(ctx context.Context, app ekyc.App, t ekyc.Token, image []byte, quality, liveness ekyc.Level) error
 	Recognise(ctx context.Context, app ekyc.App, image []byte, side ekyc.CardSide, logID string) (ekyc.CardReading, error)
 	Compare(ctx context.Context, app ekyc.App, a, b ekyc.Picture, logID string) (ekyc.Compared, error)
+	Verify(ctx context.Context, app ekyc.App, c ekyc.Claim, p ekyc.Picture, logID string) (ekyc.Verified, error)
 	Result(ctx context.Context, app ekyc.App, t ekyc.Token) (ekyc.Session, error)
 	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
 	Evidence(ctx context.Context, t ekyc.Token, ref string) ([]byte, ekyc.Evidence, error)
@@ -78,6 +79,9 @@ func New(core Core, cfg Config) http.Handler {
 		baidu.PathMatchV3: h.serve(rest, maxMatch, h.matchV3),
 		baidu.PathMatchV4: h.serve(rest, maxMatch, h.matchV4),
 		baidu.PathOCR:     h.serve(ocr, maxUpload, h.idcard),
+
+		baidu.PathVerifyV3: h.serve(rest, maxUpload, h.verifyV3),
+		baidu.PathVerifyV4: h.serve(rest, maxUpload, h.verifyV4),
 	}
 	for name, handle := range map[string]http.Handler{
 		"verifyToken/generate": h.serve(scheme, maxBody, h.generate),

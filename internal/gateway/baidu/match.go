@@ -15,24 +15,30 @@ func (h *handler) matchV4(c *call) (any, error) {
 	if c.body.list != nil {
 		return nil, ekyc.Errorf(ekyc.BadRequest, "want an object with image and register_image")
 	}
-	probe, err := picture(c.body, "")
+	probe, err := probe(c.body)
 	if err != nil {
 		return nil, err
-	}
-	// There is no detector of synthetic images of its own: the stricter of both controls
-	// is applied by the liveness detector.
-	spoofing, err := control(c.body, "spoofing_control", baidu.ParamLivenessControl)
-	if err != nil {
-		return nil, err
-	}
-	if strictness(spoofing) > strictness(probe.Liveness) {
-		probe.Liveness = spoofing
 	}
 	reference, err := picture(c.body, "register_")
 	if err != nil {
 		return nil, err
 	}
 	return h.compare(c, probe, reference)
+}
+
+// probe reads the image that must come from life, with its three controls. There is no
+// detector of synthetic images of its own: the stricter of liveness_control and
+// spoofing_control is applied by the liveness detector.
+func probe(b body) (ekyc.Picture, error) {
+	p, err := picture(b, "")
+	if err != nil {
+		return p, err
+	}
+	spoofing, err := control(b, "spoofing_control", baidu.ParamLivenessControl)
+	if strictness(spoofing) > strictness(p.Liveness) {
+		p.Liveness = spoofing
+	}
+	return p, err
 }
 
 func strictness(l ekyc.Level) int {

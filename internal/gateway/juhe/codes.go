@@ -53,7 +53,7 @@ var codes = map[ekyc.Code]juhe.Code{
 }
 
 // elsewhere are the core's codes that no call of this interface ends with: those of
-// sessions, of presentations, of recordings, and those that are outcomes here.
+// sessions, of presentations, of recordings, of documents, and those that are outcomes here.
 var elsewhere = []ekyc.Code{
 	ekyc.PlanUnknown, ekyc.PlanForeign, ekyc.TokenInvalid, ekyc.NotStarted, ekyc.Undecided, ekyc.NotSwitchedOn, ekyc.ConsentMissing,
 	ekyc.ClaimMissing, ekyc.RefMissing, ekyc.EvidenceGone,
@@ -63,6 +63,8 @@ var elsewhere = []ekyc.Code{
 	ekyc.NoFace, ekyc.SeveralFaces, ekyc.FaceSmall, ekyc.FaceBlurred, ekyc.FaceDark, ekyc.FaceBright, ekyc.FaceCut, ekyc.FaceTurned,
 	ekyc.EyesClosed, ekyc.LivenessFailed, ekyc.ChallengeStale, ekyc.ChallengeUnmet, ekyc.FaceChanged, ekyc.RiskRefused, ekyc.RefLiveness,
 	ekyc.CameraRefused, ekyc.Cancelled, ekyc.TimedOut, ekyc.Interrupted,
+	ekyc.DocumentNone, ekyc.DocumentOther, ekyc.DocumentWrongSide, ekyc.DocumentBlurred, ekyc.DocumentCut, ekyc.DocumentGlare,
+	ekyc.DocumentDark, ekyc.DocumentExpired, ekyc.DocumentCopy, ekyc.DocumentDoubtful, ekyc.BadDocumentField, ekyc.DocumentTries,
 }
 
 func init() {
