@@ -35,6 +35,7 @@ var rooms = []room{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mdp/qrterminal/...", "golang.org/x/term", "golang.org/x/image/draw",
 	}, everything...)},
 	{"api/baidu", nil},
+	{"api/huawei", []string{"github.com/emmansun/gmsm/..."}},
 	{"internal/cnid", nil},
 	{"internal/ekyc", []string{"shiren/internal/cnid"}},
 	{"internal/gateway/baidu", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/baidu"}},
