@@ -35,7 +35,7 @@ func (l *limiter) admit(app App, now time.Time) error {
 		m = &meter{tokens: float64(app.PerSecond), at: now}
 		l.apps[app.ID] = m
 	}
-	if d := int64(now.Add(beijing).Unix() / 86400); d != m.day {
+	if d := dayOf(now); d != m.day {
 		m.day, m.today = d, 0
 	}
 	if app.PerDay > 0 && m.today >= app.PerDay {
@@ -52,4 +52,41 @@ func (l *limiter) admit(app App, now time.Time) error {
 	}
 	m.today++
 	return nil
+}
+
+// GrantsPerWindow is how many access tokens an app may ask for in GrantsWindow. Huawei's
+// token page: 1000 in 5 minutes.
+const (
+	GrantsPerWindow = 1000
+	GrantsWindow    = 5 * time.Minute
+)
+
+// allowance counts grants in windows that begin with the first. The zero value is ready.
+type allowance struct {
+	mu   sync.Mutex
+	apps map[AppID]*span
+}
+
+type span struct {
+	from time.Time
+	n    int
+}
+
+// take reports whether an app, which exists, may have one more.
+func (l *allowance) take(app AppID, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.apps[app]
+	if m == nil {
+		if l.apps == nil {
+			l.apps = map[AppID]*span{}
+		}
+		m = &span{from: now}
+		l.apps[app] = m
+	}
+	if now.Sub(m.from) >= GrantsWindow {
+		m.from, m.n = now, 0
+	}
+	m.n++
+	return m.n <= GrantsPerWindow
 }

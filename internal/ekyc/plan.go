@@ -41,6 +41,9 @@ type App struct {
 	Quota map[ChargeKind]int64
 	// Limits on calls of every interface together; 0 means unlimited.
 	PerSecond, PerDay int64
+	// PerSubjectDay is how many sessions OpenAs opens for one subject a day; 0 means
+	// SubjectPerDay.
+	PerSubjectDay int64
 }
 
 // ComparisonSource says what a probe is compared with.

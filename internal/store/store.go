@@ -83,6 +83,7 @@ type Store struct {
 	apps  cache[ekyc.AppID, ekyc.App]
 	keys  cache[string, ekyc.AppID]
 	plans cache[ekyc.PlanID, ekyc.Plan]
+	owned cache[ekyc.AppID, []ekyc.AppKey]
 
 	quit chan struct{}
 	once sync.Once
@@ -279,6 +280,7 @@ func (s *Store) forgetCached() {
 	s.apps.clear()
 	s.keys.clear()
 	s.plans.clear()
+	s.owned.clear()
 }
 
 // Close lets running writes finish and closes the database. Later writes get ErrClosed.
