@@ -39,7 +39,8 @@ type PayDevAuth struct {
 
 // ParsePayDevAuth reads a header's value. Unknown fields are kept and signed; time may be a
 // number or its text. Errors are *Error with InvalidPayDevAuth, InvalidTime or
-// InvalidTracerID.
+// InvalidTracerID; ClientID and PetalpaySignKeyID are read beside them where they can be, so
+// that the refusal can be signed.
 func ParsePayDevAuth(text string) (PayDevAuth, error) {
 	var a PayDevAuth
 	o, err := ParseObject([]byte(text))
@@ -47,22 +48,27 @@ func ParsePayDevAuth(text string) (PayDevAuth, error) {
 		return a, &Error{InvalidPayDevAuth, "PayDevAuth: " + err.Error()}
 	}
 	a.sent = o
-	for name, to := range map[string]*string{
-		"clientId": &a.ClientID, "accessToken": &a.AccessToken, "traceId": &a.TraceID,
-		"developerEncKeyId": &a.DeveloperEncKeyID, "petalpayEncKeyId": &a.PetalpayEncKeyID,
-		"developerSignKeyId": &a.DeveloperSignKeyID, "petalpaySignKeyId": &a.PetalpaySignKeyID,
-		"bodySign": &a.BodySign, "headerSign": &a.HeaderSign,
+	for _, f := range []struct {
+		name string
+		to   *string
+		bad  Code
+	}{
+		{"clientId", &a.ClientID, InvalidPayDevAuth},
+		{"petalpaySignKeyId", &a.PetalpaySignKeyID, InvalidPayDevAuth},
+		{"traceId", &a.TraceID, InvalidTracerID},
+		{"headerSign", &a.HeaderSign, InvalidPayDevAuth},
+		{"bodySign", &a.BodySign, InvalidPayDevAuth},
+		{"accessToken", &a.AccessToken, InvalidPayDevAuth},
+		{"petalpayEncKeyId", &a.PetalpayEncKeyID, InvalidPayDevAuth},
+		{"developerEncKeyId", &a.DeveloperEncKeyID, InvalidPayDevAuth},
+		{"developerSignKeyId", &a.DeveloperSignKeyID, InvalidPayDevAuth},
 	} {
-		switch v := o[name].(type) {
+		switch v := o[f.name].(type) {
 		case nil:
 		case string:
-			*to = v
+			*f.to = v
 		default:
-			e := &Error{InvalidPayDevAuth, "PayDevAuth." + name + ": want a string"}
-			if name == "traceId" {
-				e.Code = InvalidTracerID
-			}
-			return a, e
+			return a, &Error{f.bad, "PayDevAuth." + f.name + ": want a string"}
 		}
 	}
 	if utf8.RuneCountInString(a.TraceID) > MaxTraceID {

@@ -155,6 +155,9 @@ func TestVectorsOfBouncyCastle(t *testing.T) {
 	if s, err := huawei.Sign(rand.Reader, key, v.BodyString); err != nil || !huawei.Verify(public(t, v.DevPubSpkiHex), v.BodyString, s) {
 		t.Errorf("a signature with their private key does not verify: %v", err)
 	}
+	if s, err := huawei.Sign(rand.Reader, key, ""); err != nil || !huawei.Verify(key.Public(), "", s) {
+		t.Errorf("the signature of an empty text does not verify: %v", err)
+	}
 	enc := private(t, v.HwEncPrivPkcs8Hex)
 	for what, c := range map[string][2]string{"name": {v.EncRealName, "张三"}, "number": {v.EncIDNo, "110101199003070134"}} {
 		if got, err := huawei.Decrypt(enc, c[0]); err != nil || got != c[1] {

@@ -120,7 +120,12 @@ func (p *PublicKey) SPKI() ([]byte, error) { return smx509.MarshalPKIXPublicKey(
 
 // Sign signs a text: SM2 over SM3 with the default user id, DER, base64.
 func Sign(rand io.Reader, key *PrivateKey, text string) (string, error) {
-	sig, err := sm2.SignASN1(rand, key.key, []byte(text), sm2.DefaultSM2SignerOpts)
+	// The library signs no empty message, but its digest: a body without fields has one.
+	digest, err := sm2.CalculateSM2Hash(&key.key.PublicKey, []byte(text), nil)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	sig, err := sm2.SignASN1(rand, key.key, digest, nil)
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
@@ -130,7 +135,11 @@ func Sign(rand io.Reader, key *PrivateKey, text string) (string, error) {
 // Verify reports whether sig is key's signature of text, as Sign makes it.
 func Verify(key *PublicKey, text, sig string) bool {
 	der, err := base64.StdEncoding.DecodeString(sig)
-	return err == nil && sm2.VerifyASN1WithSM2(key.key, nil, []byte(text), der)
+	if err != nil {
+		return false
+	}
+	digest, err := sm2.CalculateSM2Hash(key.key, []byte(text), nil)
+	return err == nil && sm2.VerifyASN1(key.key, digest, der)
 }
 
 var plain = sm2.NewPlainEncrypterOpts(sm2.MarshalUncompressed, sm2.C1C3C2)

@@ -24,6 +24,9 @@ const (
 	Attempts     = "attempts"      // it had all its attempts
 	RefMissing   = "ref_missing"   // the relying party has not uploaded its image
 	ClaimMissing = "claim_missing" // the relying party has not declared the identity
+
+	ForeignApp     = "foreign_app"     // the app around the page says to be another than the session's
+	ForeignSubject = "foreign_subject" // it says that its user is another than the session's
 )
 
 // View is what the page is told of a session. It holds no score, no threshold, and of
@@ -47,6 +50,15 @@ type View struct {
 	Recording Recording `json:"recording"`
 	Redirect  Redirect  `json:"redirect"`
 	Result    *Result   `json:"result"` // of the last attempt that ended; null before
+	// Onward is what the page hands on; null where the session's opener wants nothing.
+	Onward *Onward `json:"onward,omitempty"`
+}
+
+// Onward holds parameters for the address that the page leads to and for the app around
+// it: Params with an outcome, Trouble[word] where the page ends in a trouble of that name.
+type Onward struct {
+	Params  map[string]string            `json:"params"`
+	Trouble map[string]map[string]string `json:"trouble"`
 }
 
 // Recording says what an upload may measure.
@@ -136,7 +148,9 @@ func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 		v.Identity.Name, v.Identity.Number, v.Identity.Type = c.Name.String(), c.Number.String(), c.Type
 	}
 	v.Step, v.Reason = step(s, v.State)
-	if a := deciding(s, v.State, now); a != nil {
+	a := deciding(s, v.State, now)
+	v.Onward = h.onward(s, a, v.Reason)
+	if a != nil {
 		v.Result = &Result{Attempt: a.Ordinal, Passed: a.Outcome == ekyc.Match}
 		if !v.Result.Passed {
 			v.Result.Reason = reason(a.Code)
@@ -145,6 +159,21 @@ func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 		}
 	}
 	return v
+}
+
+func (h *Handler) onward(s *ekyc.Session, a *ekyc.Attempt, unusable string) *Onward {
+	hook, ok := h.cfg.Onward[s.Opener]
+	if !ok || s.Opener == "" {
+		return nil
+	}
+	o := hook(s, a, unusable)
+	return &Onward{Params: o.Params, Trouble: o.Trouble}
+}
+
+// foreign is the View of a session that the app around the page mistakes for its own. It
+// says nothing of the session.
+func (h *Handler) foreign(s *ekyc.Session, reason string) View {
+	return View{Step: StepUnusable, Reason: reason, Onward: h.onward(s, nil, reason)}
 }
 
 // deciding is the attempt whose outcome the capture subject is told: on a settled

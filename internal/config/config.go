@@ -48,6 +48,7 @@ type Config struct {
 	Retention Retention `toml:"retention"`
 	Limits    Limits    `toml:"limits"`
 	Log       Log       `toml:"log"`
+	Huawei    Huawei    `toml:"huawei"`
 	Apps      []App     `toml:"app"`
 	Plans     []Plan    `toml:"plan"`
 }
@@ -118,6 +119,12 @@ type Log struct {
 	Format string `toml:"format"` // text or json
 }
 
+// Huawei holds what the Huawei protocol leaves to the server.
+type Huawei struct {
+	// Window is how far PayDevAuth.time may lie from the server's clock, to either side.
+	Window Duration `toml:"window"`
+}
+
 // App declares a relying party's app with fixed credentials.
 type App struct {
 	ID         string           `toml:"id"`
@@ -129,6 +136,8 @@ type App struct {
 	Quota      map[string]int64 `toml:"quota"` // by charge: verify, match, live, ocr
 	PerSecond  int64            `toml:"per_second"`
 	PerDay     int64            `toml:"per_day"`
+	// PerSubjectDay bounds the verifications of one openId a day; 0 is ekyc.SubjectPerDay.
+	PerSubjectDay int64 `toml:"per_subject_day"`
 }
 
 // Plan declares a plan with a fixed id.
@@ -179,7 +188,8 @@ func Default() Config {
 			IdleTimeout:     Duration(2 * time.Minute),
 			ShutdownTimeout: Duration(10 * time.Second),
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Log:    Log{Level: "info", Format: "text"},
+		Huawei: Huawei{Window: Duration(5 * time.Minute)},
 	}
 }
 
@@ -237,7 +247,7 @@ func (c Config) WantsDemo() bool { return c.Demo && len(c.Apps) == 0 }
 func (a App) Record(created time.Time) ekyc.App {
 	r := ekyc.App{
 		ID: ekyc.AppID(a.ID), Name: a.Name, Key: a.Key, Secret: a.Secret, Disabled: a.Disabled, Created: created,
-		PerSecond: a.PerSecond, PerDay: a.PerDay,
+		PerSecond: a.PerSecond, PerDay: a.PerDay, PerSubjectDay: a.PerSubjectDay,
 	}
 	for kind, n := range a.Quota {
 		if r.Quota == nil {

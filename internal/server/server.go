@@ -26,6 +26,7 @@ import (
 	"shiren/internal/engine"
 	"shiren/internal/engine/video"
 	"shiren/internal/gateway/baidu"
+	"shiren/internal/gateway/huawei"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
 	"shiren/internal/store"
@@ -112,6 +113,7 @@ func (d *Data) Close() error { return d.Store.Close() }
 func (d *Data) core(o Options) *ekyc.Service {
 	return &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer, Identity: d.Registry, Portrait: d.Registry,
+		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 		Videos: o.Videos, Now: o.Now, Rand: o.Rand, Log: o.Log,
 	}
 }
@@ -187,7 +189,10 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
-	s.capture = capture.New(s.Service, capture.Config{Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures})
+	s.capture = capture.New(s.Service, capture.Config{
+		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures,
+		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
+	})
 	s.Handler = s.routes(pages != nil)
 	return s, nil
 }
@@ -225,6 +230,12 @@ func (s *Server) routes(pages bool) http.Handler {
 	mux.Handle(capture.Prefix+"/", s.capture)
 	vendor := baidu.New(s.Service, baidu.Config{BaseURL: s.Config.PublicURL, Now: s.options.Now, Log: s.options.Log})
 	for _, prefix := range baidu.Prefixes {
+		mux.Handle(prefix, vendor)
+	}
+	vendor = huawei.New(s.Service, huawei.Config{
+		Window: time.Duration(s.Config.Huawei.Window), Now: s.options.Now, Rand: s.options.Rand, Log: s.options.Log,
+	})
+	for _, prefix := range huawei.Prefixes {
 		mux.Handle(prefix, vendor)
 	}
 	return guard(mux, s.options)
