@@ -95,10 +95,10 @@ func PageURL(base, preVerifyID, clientID, openID string, native bool) string {
 	}
 	own := url.Values{}
 	if clientID != "" {
-		own.Set("app", clientID)
+		own.Set("shirenApp", clientID)
 	}
 	if openID != "" {
-		own.Set("subject", openID)
+		own.Set("shirenSubject", openID)
 	}
 	if len(own) > 0 {
 		u += "#&" + own.Encode()
