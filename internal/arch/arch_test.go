@@ -63,6 +63,7 @@ var rooms = []room{
 	{"internal/testkit", everything},
 	{"internal/arch", nil},
 	{"conformance/baidu", everything},
+	{"conformance/huawei", everything},
 	{"e2e", everything},
 }
 

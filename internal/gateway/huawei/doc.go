@@ -6,8 +6,8 @@
 //
 //  1. The header PayDevAuth is read: there, JSON, its fields of the right types.
 //  2. Its required fields are there, in the order of the vendor's table of codes.
-//  3. The app, the time window, the key ids, the access token.
-//  4. headerSign, the body's shape, bodySign.
+//  3. The app, the time window, the key ids.
+//  4. headerSign, the body's shape, bodySign, the access token.
 //  5. The traceId was not sent before (in the database, for all nodes); the app's limits.
 //  6. The interface's own parameters, and one core call.
 //

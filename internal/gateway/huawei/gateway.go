@@ -194,9 +194,6 @@ func (h *handler) authenticate(w http.ResponseWriter, c *call, encrypted bool) e
 	case developer == nil:
 		return refuse(huawei.UnknownDeveloperSign, "developerSignKeyId names no valid key of the app; see shiren app keys list")
 	}
-	if err := h.access(ctx, auth); err != nil {
-		return err
-	}
 	key, err := h.public(*developer)
 	if err != nil {
 		return refuse(huawei.InvalidPublicKey, "the developer's key cannot be read; import it again")
@@ -210,6 +207,9 @@ func (h *handler) authenticate(w http.ResponseWriter, c *call, encrypted bool) e
 	}
 	if !huawei.Verify(key, text, auth.BodySign) {
 		return refuse(huawei.InvalidSignature, "bodySign")
+	}
+	if err := h.access(ctx, auth); err != nil {
+		return err
 	}
 	// Remembered for as long again as it is in time, since nodes' clocks differ; then it is stale.
 	return h.core.Once(ctx, c.app.ID, auth.TraceID, sent.Add(2*h.cfg.Window))
