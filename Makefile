@@ -89,5 +89,5 @@ fmt: bin/tools/.built web/node_modules/.package-lock.json
 	@npm run --silent --prefix web format >/dev/null
 
 clean:
-	rm -rf bin web/node_modules e2e/client/node_modules
+	rm -rf bin web/node_modules e2e/client/node_modules e2e/smclient/node_modules
 	find web/dist -mindepth 1 -not -name README.md -delete

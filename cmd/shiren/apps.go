@@ -20,7 +20,7 @@ import (
 func (a *app) appCmd() *cobra.Command {
 	var id, name string
 	var quota map[string]int64
-	var perSecond, perDay int64
+	var perSecond, perDay, perSubject int64
 	add := &cobra.Command{
 		Use: "add", Short: "Make an app with new keys", Args: cobra.NoArgs,
 		Long: `Make an app with new keys and print them; the secret key is not shown again.
@@ -31,7 +31,7 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 				return err
 			}
 			defer d.Close()
-			return a.addApp(cmd.Context(), d, config.App{ID: id, Name: name, Quota: quota, PerSecond: perSecond, PerDay: perDay})
+			return a.addApp(cmd.Context(), d, config.App{ID: id, Name: name, Quota: quota, PerSecond: perSecond, PerDay: perDay, PerSubjectDay: perSubject})
 		},
 	}
 	a.setData(add)
@@ -40,6 +40,7 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 	add.Flags().StringToInt64Var(&quota, "quota", nil, "charges allowed, as in match=1000,live=-1 (-1 unlimited, 0 not opened)")
 	add.Flags().Int64Var(&perSecond, "per-second", 0, "calls a second; 0 is unlimited")
 	add.Flags().Int64Var(&perDay, "per-day", 0, "calls a day; 0 is unlimited")
+	add.Flags().Int64Var(&perSubject, "per-subject-day", 0, fmt.Sprintf("verifications of one user a day (Huawei protocol); 0 is %d, -1 is unlimited", ekyc.SubjectPerDay))
 
 	list := &cobra.Command{
 		Use: "list", Short: "List apps, without secrets", Args: cobra.NoArgs,
@@ -66,7 +67,7 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 		},
 	}
 	a.setData(list)
-	return group("app", "Make, list and switch relying parties' apps", add, list,
+	return group("app", "Make, list and switch relying parties' apps", add, list, a.keysCmd(),
 		a.switchCmd("disable", "Switch an app off: its tokens and keys stop working", true),
 		a.switchCmd("enable", "Switch an app on again", false))
 }
