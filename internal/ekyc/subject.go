@@ -5,12 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -316,27 +317,38 @@ func (s *Session) Settle(now time.Time, version string, code Code, logID string)
 	return nil
 }
 
-// receiptTag is the length of a receipt's tag in hex: 64 bits that cannot be made by
-// whoever holds the token alone. Our choice.
-const receiptTag = 16
+// A receipt is a tag of 8 bytes over token and ordinal, and both of these hidden under a
+// keyed stream that follows from the tag: 33 bytes, 44 characters.
+const (
+	receiptTag  = 8
+	receiptText = 24 + 1 // token and ordinal
+)
 
-// Receipt names a decided attempt of a session to its relying party: the token, the
-// ordinal in two digits, and a keyed tag, so that nobody has one before the attempt ended.
+// Receipt names a decided attempt of a session to its relying party. Nobody can make one
+// before the attempt ended, nor read the token out of it.
 func (s *Service) Receipt(t Token, ordinal int) string {
-	d := s.Sealer.Digest("receipt", []byte(t.Digest()+"\x00"+strconv.Itoa(ordinal)))
-	return fmt.Sprintf("%s%02d%x", string(t), ordinal, d[:receiptTag/2])
+	text := append([]byte(t), byte(ordinal))
+	tag := s.Sealer.Digest("receipt", text)[:receiptTag]
+	return base64.RawURLEncoding.EncodeToString(append(tag, s.veil(tag, text)...))
+}
+
+// veil hides or shows a receipt's text.
+func (s *Service) veil(tag, text []byte) []byte {
+	out := make([]byte, receiptText)
+	subtle.XORBytes(out, text, s.Sealer.Digest("receipt text", tag))
+	return out
 }
 
 // Redeem returns the attempt that a receipt names. Codes: TokenInvalid (malformed, forged,
 // another app's, another purpose's, or erased), SubjectForeign.
 func (s *Service) Redeem(ctx context.Context, app App, purpose Purpose, who SubjectID, receipt string) (Attempt, error) {
-	const head = 24 + 2 // token and ordinal
-	if len(receipt) != head+receiptTag {
+	raw, err := base64.RawURLEncoding.DecodeString(receipt)
+	if err != nil || len(raw) != receiptTag+receiptText {
 		return Attempt{}, errUnknownToken
 	}
-	t := Token(receipt[:24])
-	n, err := strconv.Atoi(receipt[24:head])
-	if err != nil || s.Receipt(t, n) != receipt {
+	text := s.veil(raw[:receiptTag], raw[receiptTag:])
+	t, n := Token(text[:24]), int(text[24])
+	if s.Receipt(t, n) != receipt {
 		return Attempt{}, errUnknownToken
 	}
 	ses, err := s.owned(ctx, app, t)

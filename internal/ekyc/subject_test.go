@@ -82,6 +82,9 @@ func TestASubjectIsOnePerson(t *testing.T) {
 	}
 	// The receipt belongs to app, subject and purpose.
 	r := k.Receipt(ses.Token, 1)
+	if strings.Contains(r, string(ses.Token[:8])) || len(r) != 44 {
+		t.Errorf("the receipt %s holds the token, or has not 44 characters", r)
+	}
 	if a, err := k.Redeem(k.Ctx, k.App, ekyc.PurposeFace, "user-1", r); err != nil || a.Outcome != ekyc.Match {
 		t.Errorf("redeem: got %s, %v", a.Outcome, err)
 	}
@@ -97,8 +100,8 @@ func TestASubjectIsOnePerson(t *testing.T) {
 		"another purpose":       {k.App, ekyc.PurposeConfirm, "user-1", r, ekyc.TokenInvalid},
 		"an attempt to come":    {k.App, ekyc.PurposeFace, "user-1", k.Receipt(ses.Token, 2), ekyc.TokenInvalid},
 		"the token alone":       {k.App, ekyc.PurposeFace, "user-1", string(ses.Token), ekyc.TokenInvalid},
-		"another attempt's tag": {k.App, ekyc.PurposeFace, "user-1", string(ses.Token) + "02" + r[26:], ekyc.TokenInvalid},
-		"a made-up tag":         {k.App, ekyc.PurposeFace, "user-1", string(ses.Token) + "01" + strings.Repeat("0", 16), ekyc.TokenInvalid},
+		"another attempt's tag": {k.App, ekyc.PurposeFace, "user-1", k.Receipt(ses.Token, 2)[:11] + r[11:], ekyc.TokenInvalid},
+		"a made-up tag":         {k.App, ekyc.PurposeFace, "user-1", strings.Repeat("A", 44), ekyc.TokenInvalid},
 	} {
 		if _, err := k.Redeem(k.Ctx, c.app, c.purpose, c.who, c.receipt); ekyc.CodeOf(err) != c.want {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)

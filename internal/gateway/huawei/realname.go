@@ -123,7 +123,7 @@ func (h *handler) open(c *call, o ekyc.Opening) (any, error) {
 	return huawei.PreverifyAnswer{Answer: huawei.Success.Says(), PreVerifyID: string(ses.Token)}, nil
 }
 
-// maxResultID bounds a verifyResultId. Ours have 42 characters; the page names no limit.
+// maxResultID bounds a verifyResultId. Ours have 44 characters; the page names no limit.
 const maxResultID = 128
 
 // result says what a verification came to: the seed's interface for PurposeFace.
