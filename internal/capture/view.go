@@ -112,12 +112,15 @@ var reasons = map[ekyc.Code]bool{
 	ekyc.CameraRefused: true, ekyc.Cancelled: true, ekyc.TimedOut: true, ekyc.Interrupted: true, ekyc.Busy: true,
 }
 
-// Other is the reason of attempts that failed for the server's or a source's sake.
-const Other = "system"
+// Reasons that are no codes of an attempt.
+const (
+	Other      = "system"     // it failed for the server's or a source's sake
+	Unexpected = "unexpected" // of a session without a camera: the relying party expected somebody else
+)
 
 // Reasons lists every value of Result.Reason but the empty one.
 func Reasons() []string {
-	list := []string{Other}
+	list := []string{Other, Unexpected}
 	for _, c := range ekyc.Codes() {
 		if reasons[c] {
 			list = append(list, string(c))
@@ -154,6 +157,9 @@ func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 		v.Result = &Result{Attempt: a.Ordinal, Passed: a.Outcome == ekyc.Match}
 		if !v.Result.Passed {
 			v.Result.Reason = reason(a.Code)
+			if s.Purpose == ekyc.PurposeConfirm && a.Code == ekyc.IdentityMismatch {
+				v.Result.Reason = Unexpected
+			}
 			v.Result.MayRetry = v.State == ekyc.Open && v.Step != StepUnusable
 			v.Result.Mend = v.Result.MayRetry && disowned[a.Code] && s.Plan.Identity == ekyc.IdentityEntered
 		}
