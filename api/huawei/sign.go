@@ -1,10 +1,8 @@
 package huawei
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -31,28 +29,33 @@ var (
 // ParseObject reads a JSON object. Fields that are there twice make the signed text
 // ambiguous and are refused. Numbers keep their digits.
 func ParseObject(text []byte) (Object, error) {
-	if !utf8.Valid(text) {
+	if !utf8.Valid(text) || !json.Valid(text) {
 		return nil, ErrNotObject
 	}
-	p := parser{d: json.NewDecoder(bytes.NewReader(text)), left: maxFields}
-	p.d.UseNumber()
-	t, err := p.d.Token()
-	if err != nil || t != json.Delim('{') {
+	p := parser{text: text, left: maxFields}
+	if p.next() != '{' {
 		return nil, ErrNotObject
 	}
-	o, err := p.object(1)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := p.d.Token(); !errors.Is(err, io.EOF) {
-		return nil, ErrNotObject
-	}
-	return o, nil
+	return p.object(1)
 }
 
+// parser reads JSON that is known to be valid: it looks for nothing that is wrong with it,
+// but for what is too much and what is there twice.
 type parser struct {
-	d    *json.Decoder
-	left int
+	text     []byte
+	at, left int
+}
+
+// next skips space and returns the byte there.
+func (p *parser) next() byte {
+	for {
+		switch c := p.text[p.at]; c {
+		case ' ', '\t', '\r', '\n':
+			p.at++
+		default:
+			return c
+		}
+	}
 }
 
 func (p *parser) object(depth int) (Object, error) {
@@ -60,22 +63,25 @@ func (p *parser) object(depth int) (Object, error) {
 		return nil, ErrShape
 	}
 	o := Object{}
-	for p.d.More() {
-		t, err := p.d.Token()
+	p.at++ // {
+	for p.next() != '}' {
+		name, err := p.string()
 		if err != nil {
-			return nil, ErrNotObject
+			return nil, err
 		}
-		name := t.(string) // an object's first, third, fifth… token
 		if _, there := o[name]; there {
 			return nil, ErrTwice
 		}
+		p.next()
+		p.at++ // :
 		if o[name], err = p.value(depth); err != nil {
 			return nil, err
 		}
+		if p.next() == ',' {
+			p.at++
+		}
 	}
-	if _, err := p.d.Token(); err != nil {
-		return nil, ErrNotObject
-	}
+	p.at++
 	return o, nil
 }
 
@@ -83,31 +89,64 @@ func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
 		return nil, ErrShape
 	}
-	t, err := p.d.Token()
-	if err != nil {
-		return nil, ErrNotObject
-	}
-	switch t {
-	case json.Delim('{'):
+	switch c := p.next(); c {
+	case '{':
 		return p.object(depth + 1)
-	case json.Delim('['):
+	case '[':
 		if depth >= maxDepth {
 			return nil, ErrShape
 		}
 		list := []any{}
-		for p.d.More() {
+		p.at++
+		for p.next() != ']' {
 			v, err := p.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
 			list = append(list, v)
+			if p.next() == ',' {
+				p.at++
+			}
 		}
-		if _, err := p.d.Token(); err != nil {
-			return nil, ErrNotObject
-		}
+		p.at++
 		return list, nil
+	case '"':
+		return p.string()
+	case 't', 'n':
+		p.at += len("true") // as long as null
+		if c == 'n' {
+			return nil, nil
+		}
+		return true, nil
+	case 'f':
+		p.at += len("false")
+		return false, nil
 	}
-	return t, nil
+	start := p.at
+	for p.at < len(p.text) && strings.IndexByte("+-.0123456789eE", p.text[p.at]) >= 0 {
+		p.at++
+	}
+	return json.Number(p.text[start:p.at]), nil
+}
+
+// string reads a string; what is escaped is left to the standard library.
+func (p *parser) string() (string, error) {
+	start, escaped := p.at, false
+	for p.at++; p.text[p.at] != '"'; p.at++ {
+		if p.text[p.at] == '\\' {
+			escaped = true
+			p.at++
+		}
+	}
+	p.at++
+	if !escaped {
+		return string(p.text[start+1 : p.at-1]), nil
+	}
+	var s string
+	if json.Unmarshal(p.text[start:p.at], &s) != nil {
+		return "", ErrNotObject
+	}
+	return s, nil
 }
 
 // SignString makes the text that is signed of an object: guide, "构造待签名字符串". The field
