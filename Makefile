@@ -23,7 +23,7 @@ version := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Version control is asked above, not by go build, which fails where git distrusts the folder's owner.
 go_build := go build -buildvcs=false -ldflags "-X main.version=$(version)"
 
-prune := -path ./web/node_modules -prune -o -path ./e2e/client/node_modules -prune -o -path ./bin -prune -o -path ./data -prune -o -path ./tools -prune -o
+prune := -path ./web/node_modules -prune -o -path ./e2e/client/node_modules -prune -o -path ./e2e/smclient/node_modules -prune -o -path ./bin -prune -o -path ./data -prune -o -path ./tools -prune -o
 go_sources := $(shell find . $(prune) -type f \( -name '*.go' -not -name '*_test.go' -o -name '*.sql' -o -path './internal/*.json' -o -path './internal/*.html' -o -path './cmd/*.html' \) -print)
 web_sources := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -not -name '*.go' -not -name '*.md' -print)
 page := web/dist/capture/index.html
@@ -89,5 +89,5 @@ fmt: bin/tools/.built web/node_modules/.package-lock.json
 	@npm run --silent --prefix web format >/dev/null
 
 clean:
-	rm -rf bin web/node_modules e2e/client/node_modules
+	rm -rf bin web/node_modules e2e/client/node_modules e2e/smclient/node_modules
 	find web/dist -mindepth 1 -not -name README.md -delete

@@ -28,7 +28,7 @@ check() {
 }
 
 # Without these nothing below means anything, so a failure here ends the run.
-make --no-print-directory setup-test build tools models-test e2e/client/node_modules/.package-lock.json || exit 1
+make --no-print-directory setup-test build tools models-test e2e/client/node_modules/.package-lock.json e2e/smclient/node_modules/.package-lock.json || exit 1
 tools=$PWD/bin/tools
 
 # go_tests NAME WHAT FLAGS... : one run of tests; tally NAME adds its counts to the others'.

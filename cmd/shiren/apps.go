@@ -66,7 +66,7 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 		},
 	}
 	a.setData(list)
-	return group("app", "Make, list, change and switch relying parties' apps", add, list, a.appSetCmd(),
+	return group("app", "Make, list, change and switch relying parties' apps", add, list, a.appSetCmd(), a.keysCmd(),
 		a.switchCmd("disable", "Switch an app off: its tokens and keys stop working", true),
 		a.switchCmd("enable", "Switch an app on again", false))
 }

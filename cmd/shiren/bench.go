@@ -59,7 +59,18 @@ so what it costs is taken from the server. Prints a Markdown table.`,
 	http.Flags().StringVar(&h.a, "a", "", "first picture (default: from the test models)")
 	http.Flags().StringVar(&h.b, "b", "", "second picture")
 	http.Flags().BoolVar(&h.asJSON, "json", false, "print JSON")
-	return group("bench", "Measure the engine and the server", faces, a.benchPADCmd(), http, a.benchInjectionCmd(), a.benchCapturesCmd(), a.benchIDCardsCmd())
+	var span time.Duration
+	sm2 := &cobra.Command{
+		Use: "huawei", Short: "Measure the result query of the Huawei protocol against its bare SM2",
+		Long: `Measure the result query of the Huawei protocol on a server of its own: its CPU against
+that of two SM2 verifications and one signature, queries a second, latency. Requests are
+signed beforehand. Prints a Markdown table.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.benchHuawei(cmd.Context(), span) },
+	}
+	a.setData(sm2)
+	sm2.Flags().DurationVar(&span, "for", 10*time.Second, "how long each load lasts")
+	return group("bench", "Measure the engine and the server", faces, a.benchPADCmd(), http, sm2, a.benchInjectionCmd(), a.benchCapturesCmd(), a.benchIDCardsCmd())
 }
 
 func (a *app) benchFaces(ctx context.Context, dir, report string, asJSON bool) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 
 	"shiren/internal/ekyc"
 )
@@ -105,7 +106,24 @@ func (h *Handler) attend(r *http.Request, t ekyc.Token) (ekyc.Session, error) {
 }
 
 func (h *Handler) session(w http.ResponseWriter, r *http.Request) {
-	h.tell(w, r, ekyc.Token(r.URL.Query().Get("token")))
+	t := ekyc.Token(r.URL.Query().Get("token"))
+	app, err1 := url.PathUnescape(r.Header.Get("Shiren-App"))
+	subject, err2 := url.PathUnescape(r.Header.Get("Shiren-Subject"))
+	if app == "" && subject == "" && err1 == nil && err2 == nil {
+		h.tell(w, r, t)
+		return
+	}
+	s, err := h.attend(r, t)
+	switch {
+	case err != nil:
+		h.refuse(w, r, err)
+	case err1 != nil || app != "" && app != string(s.App):
+		reply(w, http.StatusOK, h.foreign(&s, ForeignApp))
+	case err2 != nil || subject != "" && subject != string(s.Subject):
+		reply(w, http.StatusOK, h.foreign(&s, ForeignSubject))
+	default:
+		reply(w, http.StatusOK, h.view(&s, h.cfg.Now()))
+	}
 }
 
 // decode reads a JSON body. Asking for its media type keeps other sites' forms out.

@@ -123,7 +123,7 @@ func TestReasonsAreKnownCodes(t *testing.T) {
 			t.Errorf("%q is no code of the core", c)
 		}
 	}
-	if got, want := len(Reasons()), len(reasons)+1; got != want {
+	if got, want := len(Reasons()), len(reasons)+2; got != want {
 		t.Errorf("Reasons: got %d, want %d", got, want)
 	}
 }

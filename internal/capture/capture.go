@@ -10,7 +10,9 @@
 //
 //	GET  /face/print, /face/print/    the page; ?token=&successUrl=&failedUrl= are read by its script
 //	GET  /face/print/assets/NAME      its files, named by content
-//	GET  /face/print/api/session      ?token=: the View of a session
+//	GET  /face/print/api/session      ?token=: the View of a session. The headers Shiren-App and
+//	                                  Shiren-Subject (percent-encoded), where they are sent, are held
+//	                                  against the session's own: a mix-up is StepUnusable
 //	POST /face/print/api/consent      {"token","version"}: the authorisation text was agreed to
 //	POST /face/print/api/identity     {"token","name","number","type"}: who the capture subject says to be
 //	POST /face/print/api/abandon      {"token","reason"}: "camera_refused" or "cancelled"
@@ -163,11 +165,18 @@ type Config struct {
 	// Origins are further hosts, as patterns of path.Match, whose pages may open the
 	// capture socket. Needed only where a proxy changes the Host header.
 	Origins []string
+	// Onward says, by Session.Opener, what the page hands on to the app around it or to the
+	// address that it leads to. Sessions of other openers hand on nothing.
+	Onward map[string]Hook
 	// FrameAncestors are the pages that may embed this one, as CSP sources. Empty means
 	// all: the vendor's page is embedded by relying parties in frames and apps that it
 	// does not know, and an embedder can do nothing without a token.
 	FrameAncestors []string
 }
+
+// Hook says what the page of a session hands on. a is the attempt whose outcome is shown,
+// nil before any; unusable is the reason of StepUnusable, "" on other steps.
+type Hook func(s *ekyc.Session, a *ekyc.Attempt, unusable string) ekyc.Onward
 
 // Limits of a capture. Our choices.
 const (

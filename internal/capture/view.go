@@ -25,6 +25,9 @@ const (
 	Attempts     = "attempts"      // it had all its attempts
 	RefMissing   = "ref_missing"   // the relying party has not uploaded its image
 	ClaimMissing = "claim_missing" // the relying party has not declared the identity
+
+	ForeignApp     = "foreign_app"     // the app around the page says to be another than the session's
+	ForeignSubject = "foreign_subject" // it says that its user is another than the session's
 )
 
 // View is what the page is told of a session. It holds no score, no threshold, and of
@@ -49,6 +52,15 @@ type View struct {
 	Recording Recording `json:"recording"`
 	Redirect  Redirect  `json:"redirect"`
 	Result    *Result   `json:"result"` // of the last attempt that ended; null before
+	// Onward is what the page hands on; null where the session's opener wants nothing.
+	Onward *Onward `json:"onward,omitempty"`
+}
+
+// Onward holds parameters for the address that the page leads to and for the app around
+// it: Params with an outcome, Trouble[word] where the page ends in a trouble of that name.
+type Onward struct {
+	Params  map[string]string            `json:"params"`
+	Trouble map[string]map[string]string `json:"trouble"`
 }
 
 // Recording says what an upload may measure.
@@ -109,12 +121,15 @@ var reasons = map[ekyc.Code]bool{
 	ekyc.CameraRefused: true, ekyc.Cancelled: true, ekyc.TimedOut: true, ekyc.Interrupted: true, ekyc.Busy: true,
 }
 
-// Other is the reason of attempts that failed for the server's or a source's sake.
-const Other = "system"
+// Reasons that are no codes of an attempt.
+const (
+	Other      = "system"     // it failed for the server's or a source's sake
+	Unexpected = "unexpected" // of a session without a camera: the relying party expected somebody else
+)
 
 // Reasons lists every value of Result.Reason but the empty one.
 func Reasons() []string {
-	list := []string{Other}
+	list := []string{Other, Unexpected}
 	for _, c := range ekyc.Codes() {
 		if reasons[c] {
 			list = append(list, string(c))
@@ -148,15 +163,35 @@ func (h *Handler) view(s *ekyc.Session, now time.Time) View {
 		v.Document = &Document{Sides: sides, Bytes: ekyc.MaxImage}
 	}
 	v.Step, v.Reason = step(s, v.State)
-	if a := deciding(s, v.State, now); a != nil {
+	a := deciding(s, v.State, now)
+	v.Onward = h.onward(s, a, v.Reason)
+	if a != nil {
 		v.Result = &Result{Attempt: a.Ordinal, Passed: a.Outcome == ekyc.Match}
 		if !v.Result.Passed {
 			v.Result.Reason = reason(a.Code)
+			if s.Purpose == ekyc.PurposeConfirm && a.Code == ekyc.IdentityMismatch {
+				v.Result.Reason = Unexpected
+			}
 			v.Result.MayRetry = v.State == ekyc.Open && v.Step != StepUnusable
 			v.Result.Mend = v.Result.MayRetry && disowned[a.Code] && (s.Plan.Identity == ekyc.IdentityEntered || s.Plan.Identity == ekyc.IdentityDocument)
 		}
 	}
 	return v
+}
+
+func (h *Handler) onward(s *ekyc.Session, a *ekyc.Attempt, unusable string) *Onward {
+	hook, ok := h.cfg.Onward[s.Opener]
+	if !ok || s.Opener == "" {
+		return nil
+	}
+	o := hook(s, a, unusable)
+	return &Onward{Params: o.Params, Trouble: o.Trouble}
+}
+
+// foreign is the View of a session that the app around the page mistakes for its own. It
+// says nothing of the session.
+func (h *Handler) foreign(s *ekyc.Session, reason string) View {
+	return View{Step: StepUnusable, Reason: reason, Onward: h.onward(s, nil, reason)}
 }
 
 // deciding is the attempt whose outcome the capture subject is told: on a settled

@@ -66,6 +66,9 @@ func (l *loader) check(cfg *Config) {
 	l.oneOf("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", cfg.Log.Format, "text", "json")
 	l.checkSources(cfg)
+	if d := time.Duration(cfg.Huawei.Window); d < 10*time.Second || d > 24*time.Hour {
+		l.bad("huawei.window", "huawei.window %v: want 10s to 24h", d)
+	}
 	l.checkApps(cfg)
 	l.checkPlans(cfg)
 }

@@ -54,6 +54,7 @@ type Config struct {
 	Limits    Limits    `toml:"limits"`
 	Log       Log       `toml:"log"`
 	Registry  Registry  `toml:"registry"`
+	Huawei    Huawei    `toml:"huawei"`
 	// SourceOrder is who is asked about people, in order, for plans that do not say and for
 	// direct calls; empty is the registry alone.
 	SourceOrder []string `toml:"sources"`
@@ -169,6 +170,12 @@ func (c Config) Order() []string {
 	return c.SourceOrder
 }
 
+// Huawei holds what the Huawei protocol leaves to the server.
+type Huawei struct {
+	// Window is how far PayDevAuth.time may lie from the server's clock, to either side.
+	Window Duration `toml:"window"`
+}
+
 // App declares a relying party's app with fixed credentials.
 type App struct {
 	ID         string           `toml:"id"`
@@ -194,6 +201,8 @@ type App struct {
 	Deny          []string    `toml:"deny"`
 	Test          bool        `toml:"test"`
 	TestTotal     int64       `toml:"test_total"` // calls ever in test mode
+	// PerSubjectDay bounds the verifications of one openId a day; 0 is ekyc.SubjectPerDay.
+	PerSubjectDay int64 `toml:"per_subject_day"`
 }
 
 // Plan declares a plan with a fixed id.
@@ -251,7 +260,8 @@ func Default() Config {
 			IdleTimeout:     Duration(2 * time.Minute),
 			ShutdownTimeout: Duration(10 * time.Second),
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Log:    Log{Level: "info", Format: "text"},
+		Huawei: Huawei{Window: Duration(5 * time.Minute)},
 	}
 }
 
@@ -319,7 +329,7 @@ func (c Config) WantsDemo() bool { return c.Demo && len(c.Apps) == 0 }
 func (a App) Record(created time.Time) ekyc.App {
 	r := ekyc.App{
 		ID: ekyc.AppID(a.ID), Name: a.Name, Key: a.Key, Secret: a.Secret, Disabled: a.Disabled, Created: created,
-		PerSecond: a.PerSecond, PerDay: a.PerDay,
+		PerSecond: a.PerSecond, PerDay: a.PerDay, PerSubjectDay: a.PerSubjectDay,
 		Total: a.Total, PerAddress: ekyc.Limits{PerSecond: a.AddressPerSecond, PerDay: a.AddressPerDay, Total: a.AddressTotal},
 		Bearer: a.BearerKey, Expires: a.ExpiresAt.UTC(), ReviewBy: a.ReviewBy.UTC(), Allow: a.Allow, Deny: a.Deny,
 		Test: a.Test, TestTotal: a.TestTotal,

@@ -66,6 +66,14 @@ const (
 	SourceFailed     Code = "source_failed"     // a source did not answer
 	SourceMissing    Code = "source_missing"    // no source is configured for what the plan needs
 
+	// A subject of the relying party's own naming.
+	SubjectForeign    Code = "subject_foreign"    // the subject is not the one that it belongs to
+	SubjectUnverified Code = "subject_unverified" // no identity was verified for the subject, or none is confirmed
+	LimitSubject      Code = "limit_subject"      // sessions of one subject a day
+	NameRare          Code = "name_rare"          // a character that sources do not know
+	Undisclosed       Code = "undisclosed"        // the subject did not agree to its identity being read
+	Replayed          Code = "replayed"           // the request was sent before
+
 	// An image.
 	ImageEmpty     Code = "image_empty"
 	ImageNotBase64 Code = "image_not_base64"
@@ -140,6 +148,7 @@ func Codes() []Code {
 		BadMobile,
 		BadName, BadIDNumber, BadDocumentType, IdentityMismatch, IdentityUnknown, PortraitNone, PortraitPoor,
 		SourceFailed, SourceMissing,
+		SubjectForeign, SubjectUnverified, LimitSubject, NameRare, Undisclosed, Replayed,
 		ImageEmpty, ImageNotBase64, ImageTooLarge, ImagePixels, ImageFormat, ImageHEIC, ImageAnimated, ImageDamaged,
 		DocumentNone, DocumentOther, DocumentWrongSide, DocumentBlurred, DocumentCut, DocumentGlare, DocumentDark,
 		DocumentExpired, DocumentCopy, DocumentDoubtful, BadDocumentField, DocumentTries,

@@ -149,7 +149,7 @@ func (l *limiter) address(name string, limits Limits, now time.Time) *meter {
 
 // ready brings the meter up to now and says which limit one more call would exceed.
 func (m metered) ready(now time.Time) error {
-	if d := now.Add(beijing).Unix() / 86400; d != m.meter.day {
+	if d := dayOf(now); d != m.meter.day {
 		m.meter.day, m.today = d, 0
 	}
 	if m.PerDay > 0 && m.today >= m.PerDay {
@@ -255,4 +255,41 @@ func within(list []string, a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// GrantsPerWindow is how many access tokens an app may ask for in GrantsWindow. Huawei's
+// token page: 1000 in 5 minutes.
+const (
+	GrantsPerWindow = 1000
+	GrantsWindow    = 5 * time.Minute
+)
+
+// allowance counts grants in windows that begin with the first. The zero value is ready.
+type allowance struct {
+	mu   sync.Mutex
+	apps map[AppID]*span
+}
+
+type span struct {
+	from time.Time
+	n    int
+}
+
+// take reports whether an app, which exists, may have one more.
+func (l *allowance) take(app AppID, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.apps[app]
+	if m == nil {
+		if l.apps == nil {
+			l.apps = map[AppID]*span{}
+		}
+		m = &span{from: now}
+		l.apps[app] = m
+	}
+	if now.Sub(m.from) >= GrantsWindow {
+		m.from, m.n = now, 0
+	}
+	m.n++
+	return m.n <= GrantsPerWindow
 }

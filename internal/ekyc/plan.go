@@ -60,6 +60,9 @@ type App struct {
 	// real sources, and everything kept of it is marked. TestTotal limits its calls ever.
 	Test      bool
 	TestTotal int64
+	// PerSubjectDay is how many sessions OpenAs opens for one subject a day; 0 means
+	// SubjectPerDay.
+	PerSubjectDay int64
 }
 
 // ComparisonSource says what a probe is compared with.

@@ -190,6 +190,33 @@ type Store interface {
 	PutSwitch(ctx context.Context, kind ChargeKind, s Switch) error
 }
 
+// Subjects keeps what is known of apps' users beyond sessions. Writes are durable when the
+// call returns. Safe for concurrent use.
+type Subjects interface {
+	// UpdateSubject runs f on the subject under key, an empty one when absent, and stores the
+	// result, atomically; see Store.UpdateSession.
+	UpdateSubject(ctx context.Context, key string, f func(*Subject) error) (Subject, error)
+	// Subject reads the subject under key; absent is ErrAbsent.
+	Subject(ctx context.Context, key string) (Subject, error)
+	// ForgetSubjects erases those whose Until is not after now and counts them.
+	ForgetSubjects(ctx context.Context, now time.Time) (int, error)
+}
+
+// Requests remembers requests that must not be taken twice. Safe for concurrent use.
+type Requests interface {
+	// Once stores digest until a moment; fresh is false if it was there already. Of two
+	// concurrent calls, also by two processes, one is fresh.
+	Once(ctx context.Context, digest string, until time.Time) (fresh bool, err error)
+	// ForgetRequests erases those whose moment is not after now and counts them.
+	ForgetRequests(ctx context.Context, now time.Time) (int, error)
+}
+
+// Keys keeps apps' keys. Safe for concurrent use.
+type Keys interface {
+	// AppKeys lists an app's keys by creation, then by ID.
+	AppKeys(ctx context.Context, app AppID) ([]AppKey, error)
+}
+
 // Blobs keeps sealed bytes by reference. Safe for concurrent use.
 type Blobs interface {
 	// Put stores data under ref durably, replacing what was there.

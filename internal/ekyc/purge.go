@@ -9,6 +9,7 @@ import (
 type Purged struct {
 	Sessions int // records with all that they held
 	Evidence int // images
+	Subjects int // records of apps' users
 	Failed   int // sessions that could not be erased wholly and stay due
 }
 
@@ -26,6 +27,15 @@ func (s *Service) Purge(ctx context.Context) (Purged, error) {
 	s.sightings.expire(s.Now())
 	var p Purged
 	var errs []error
+	if s.Subjects != nil {
+		n, err := s.Subjects.ForgetSubjects(ctx, s.Now())
+		p.Subjects = n
+		errs = append(errs, err)
+	}
+	if s.Requests != nil {
+		_, err := s.Requests.ForgetRequests(ctx, s.Now())
+		errs = append(errs, err)
+	}
 	seen := map[string]bool{}
 	for {
 		// What failed stays due and comes first again: ask for that many more.

@@ -142,6 +142,12 @@ var sandboxCodes = []struct {
 	{910, DocumentDoubtful},
 	{911, BadDocumentField},
 	{912, DocumentTries},
+	{920, SubjectForeign},
+	{921, SubjectUnverified},
+	{922, LimitSubject},
+	{923, NameRare},
+	{924, Undisclosed},
+	{925, Replayed},
 }
 
 // sandboxOutcomes are the digits of the outcomes in region codes 990ipm; 0 is NotRun.

@@ -36,11 +36,15 @@ type Service struct {
 	Face     FaceSource     // nil: the local engine compares with Portrait
 	Sources  []Source       // those that plans name; the four above are asked where neither plan nor Order names one
 	Order    []string       // of Sources, for plans that name none and for direct calls
+	Subjects Subjects       // needed by OpenAs and what follows it
+	Requests Requests       // needed by Once
+	Keys     Keys           // needed by AppKeys
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
 
 	limiter   limiter
+	grants    allowance
 	sightings sightings
 }
 
@@ -109,11 +113,29 @@ func (s *Service) Grant(ctx context.Context, key, secret string) (Grant, error) 
 	if err != nil {
 		return Grant{}, err
 	}
+	return s.grant(app, secret, AccessWindow)
+}
+
+// GrantByID is Grant for protocols that name an app by its id and choose how long the
+// grant lasts. Each call counts against GrantsPerWindow, kept in this process. Codes beside
+// Grant's: LimitRate.
+func (s *Service) GrantByID(ctx context.Context, id AppID, secret string, window time.Duration) (Grant, error) {
+	app, err := s.AppByID(ctx, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !s.grants.take(id, s.Now()) {
+		return Grant{}, Errorf(LimitRate, "an app may ask for %d access tokens in %s; keep the one that you have", GrantsPerWindow, GrantsWindow)
+	}
+	return s.grant(app, secret, window)
+}
+
+func (s *Service) grant(app App, secret string, window time.Duration) (Grant, error) {
 	a, b := sha256.Sum256([]byte(app.Secret)), sha256.Sum256([]byte(secret))
 	if subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
-		return Grant{}, Errorf(SecretWrong, "the secret key does not belong to this API key")
+		return Grant{}, Errorf(SecretWrong, "the secret does not belong to this app")
 	}
-	g := Grant{App: app.ID, Expires: s.Now().Add(AccessWindow).Truncate(time.Second)}
+	g := Grant{App: app.ID, Expires: s.Now().Add(window).Truncate(time.Second)}
 	s.random(g.Nonce[:])
 	g.Tag = s.tag(g, app.Key)
 	return g, nil
@@ -145,6 +167,18 @@ func (s *Service) AppByKey(ctx context.Context, key string) (App, error) {
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return App{}, Errorf(AppUnknown, "no app has this API key")
+	case err != nil:
+		return App{}, Wrap(Internal, "read app", err)
+	}
+	return s.standing(app)
+}
+
+// AppByID finds an app by its id. Codes: AppUnknown, AppDisabled, AppExpired, AppUnreviewed.
+func (s *Service) AppByID(ctx context.Context, id AppID) (App, error) {
+	app, err := s.Store.App(ctx, id)
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return App{}, Errorf(AppUnknown, "no app has this id")
 	case err != nil:
 		return App{}, Wrap(Internal, "read app", err)
 	}
@@ -479,13 +513,20 @@ func (s *Service) Attend(ctx context.Context, t Token) (Session, error) {
 // Agree records that the capture subject agreed to the plan's authorisation text.
 // The version must be the one that the session's plan shows.
 func (s *Service) Agree(ctx context.Context, t Token, version string) error {
-	_, err := s.update(ctx, t, func(ses *Session) error {
+	ses, err := s.session(ctx, t)
+	if err != nil {
+		return err
+	}
+	if ses.Purpose != PurposeFace {
+		return s.settle(ctx, ses, version)
+	}
+	_, err = s.update(ctx, t, func(ses *Session) error {
 		now := s.Now().UTC()
 		if err := ses.Usable(now); err != nil {
 			return err
 		}
 		if version != ses.Plan.Consent.Version {
-			return Errorf(ConsentMissing, "the text agreed to is not the plan's; reload the page")
+			return errOtherText
 		}
 		if ses.Agreement == nil {
 			ses.Agreement = &Agreement{Version: version, At: now}
@@ -587,6 +628,9 @@ func (s *Service) attempt(ctx context.Context, t Token, challenge string, kind L
 		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
 		return err
 	})
+	if err == nil && a.Outcome == Match && ses.Subject != "" {
+		s.certify(ctx, &ses)
+	}
 	return a, err
 }
 

@@ -228,6 +228,10 @@ type Session struct {
 	Plan      Plan // as it was when the session was opened
 	Opened    time.Time
 	Redirect  Redirect
+	Opener    string       // the protocol that opened it, where it wants to be told how the page ended
+	Subject   SubjectID    // the relying party's name for the capture subject; "" where it gave none
+	Purpose   Purpose      // PurposeFace unless it was opened by OpenAs
+	Expect    *Expectation // of PurposeConfirm
 	Claim     *Claim
 	Agreement *Agreement
 	Reference *Reference
@@ -348,7 +352,7 @@ func (s *Session) Ask(now time.Time, c Challenge, logID string) error {
 	if err := s.Ready(now); err != nil {
 		return err
 	}
-	if !slices.Contains(s.Plan.Kinds(), c.Kind) {
+	if s.Purpose != PurposeFace || !slices.Contains(s.Plan.Kinds(), c.Kind) {
 		return Errorf(NotSwitchedOn, "the plan does not use liveness %q", c.Kind)
 	}
 	drawn := 0

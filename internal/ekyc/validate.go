@@ -62,6 +62,9 @@ func (a App) Validate() error {
 			bad("app %s: quota of %s is %d: want a count, or -1 for unlimited", a.ID, k, q)
 		}
 	}
+	if a.PerSubjectDay < Unlimited {
+		bad("app %s: sessions of one subject a day are %d: want a count, 0 for %d, or -1 for unlimited", a.ID, a.PerSubjectDay, SubjectPerDay)
+	}
 	return errors.Join(errs...)
 }
 

@@ -63,9 +63,10 @@ const (
 
 // Sealer implements ekyc.Sealer. It is safe for concurrent use.
 type Sealer struct {
-	id     [idSize]byte
-	wrap   []byte // derives the key-encrypting keys
-	digest []byte // derives the digests' keys
+	id       [idSize]byte
+	wrap     []byte   // derives the key-encrypting keys
+	digest   []byte   // derives the digests' keys
+	purposes sync.Map // string to the key derived for it; purposes are constants of the code
 
 	mu   sync.Mutex // of rand
 	rand io.Reader
@@ -157,11 +158,15 @@ func (s *Sealer) Open(wrapped, sealed, context []byte) ([]byte, error) {
 // Digest is HMAC-SHA256 of data under a key that is derived for purpose alone, so that
 // a digest made for one purpose says nothing about those of another.
 func (s *Sealer) Digest(purpose string, data []byte) []byte {
-	key, err := hkdf.Expand(sha256.New, s.digest, purpose, sha256.Size)
-	if err != nil { // only for lengths beyond 255 blocks; this one is one block
-		panic("seal: " + err.Error())
+	key, ok := s.purposes.Load(purpose)
+	if !ok {
+		k, err := hkdf.Expand(sha256.New, s.digest, purpose, sha256.Size)
+		if err != nil { // only for lengths beyond 255 blocks; this one is one block
+			panic("seal: " + err.Error())
+		}
+		key, _ = s.purposes.LoadOrStore(purpose, k)
 	}
-	mac := hmac.New(sha256.New, key)
+	mac := hmac.New(sha256.New, key.([]byte))
 	mac.Write(data)
 	return mac.Sum(nil)
 }

@@ -26,6 +26,7 @@ import (
 	"shiren/internal/engine"
 	"shiren/internal/engine/video"
 	"shiren/internal/gateway/baidu"
+	"shiren/internal/gateway/huawei"
 	"shiren/internal/gateway/juhe"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
@@ -120,6 +121,7 @@ func (d *Data) core(o Options) *ekyc.Service {
 	s := &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer,
 		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log, Sources: d.Sources, Order: d.Config.Order(),
+		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 	}
 	d.single(s)
 	return s
@@ -196,7 +198,10 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
-	s.capture = capture.New(s.Service, capture.Config{Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel})
+	s.capture = capture.New(s.Service, capture.Config{
+		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel,
+		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
+	})
 	s.Handler = s.routes(pages != nil)
 	return s, nil
 }
@@ -239,6 +244,12 @@ func (s *Server) routes(pages bool) http.Handler {
 	elements := juhe.New(s.Service, juhe.Config{Now: s.options.Now, Log: s.options.Log})
 	for _, prefix := range juhe.Prefixes {
 		mux.Handle(prefix, elements)
+	}
+	faces := huawei.New(s.Service, huawei.Config{
+		Window: time.Duration(s.Config.Huawei.Window), Now: s.options.Now, Rand: s.options.Rand, Log: s.options.Log,
+	})
+	for _, prefix := range huawei.Prefixes {
+		mux.Handle(prefix, faces)
 	}
 	return guard(mux, s.options)
 }

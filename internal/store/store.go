@@ -88,6 +88,7 @@ type Store struct {
 	apps  cache[ekyc.AppID, ekyc.App]
 	keys  cache[string, ekyc.AppID]
 	plans cache[ekyc.PlanID, ekyc.Plan]
+	owned cache[ekyc.AppID, []ekyc.AppKey]
 
 	bearers  cache[string, ekyc.AppID]
 	switches cache[ekyc.ChargeKind, ekyc.Switch]
@@ -290,6 +291,7 @@ func (s *Store) forgetCached() {
 	s.plans.clear()
 	s.bearers.clear()
 	s.switches.clear()
+	s.owned.clear()
 }
 
 // Close lets running writes finish and closes the database. Later writes get ErrClosed.

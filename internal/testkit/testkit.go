@@ -371,6 +371,7 @@ type Kit struct {
 	App       ekyc.App // key ak0123456789, secret sk0123456789, bearer key 0123456789abcdef twice
 	Other     ekyc.App // another relying party, without plans
 	BlobDir   string
+	Kept      *store.Store // the Service's Store, with what only operators call
 }
 
 // Plans that every kit has, at normal levels, with silent liveness unless they say another:
@@ -421,12 +422,14 @@ func New(t testing.TB) *Kit {
 		t.Fatalf("testkit: %v", err)
 	}
 	k := &Kit{
-		T: t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Mobiles: &Mobiles{}, Reader: &CardReader{}, Logs: &Logs{}, BlobDir: dir,
+		Kept: st,
+		T:    t, Ctx: ctx, Clock: &Clock{now: Start}, Engine: &Engine{}, Authority: &Authority{}, Mobiles: &Mobiles{}, Reader: &CardReader{}, Logs: &Logs{}, BlobDir: dir,
 		App:   ekyc.App{ID: "8574074", Name: "test app", Key: "ak0123456789", Secret: "sk0123456789", Created: Start, Bearer: "0123456789abcdef0123456789abcdef"},
 		Other: ekyc.App{ID: "8574075", Name: "another app", Key: "akOther6789", Secret: "skOther6789", Created: Start},
 	}
 	k.Service = &ekyc.Service{
 		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Mobile: k.Mobiles, Cards: k.Reader,
+		Subjects: st, Requests: st, Keys: st,
 		Now: k.Clock.Now, Rand: chance, Log: slog.New(slog.NewTextHandler(k.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, a := range []ekyc.App{k.App, k.Other} {

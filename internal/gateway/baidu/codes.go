@@ -66,6 +66,14 @@ var codes = map[ekyc.Code]entry{
 	ekyc.SourceFailed:     {baidu.SystemBusy, baidu.SystemBusy, "权威数据源无响应"},
 	ekyc.SourceMissing:    {baidu.ServiceFault, baidu.SystemError, "未配置权威数据源"},
 
+	// Of sessions that another protocol opened; this one has no words for them.
+	ekyc.SubjectForeign:    {baidu.VerifyTokenInvalid, baidu.VerifyTokenInvalid, "用户不一致"},
+	ekyc.SubjectUnverified: {baidu.MatchUserAbsent, baidu.MatchUserAbsent, "实名信息未认证"},
+	ekyc.LimitSubject:      {baidu.DailyLimit, baidu.DailyLimit, "用户当日核验次数已用完"},
+	ekyc.NameRare:          {baidu.InvalidParam, baidu.InvalidParam, "不支持生僻字"},
+	ekyc.Undisclosed:       {baidu.NoPermission, baidu.NoPermission, "用户未授权"},
+	ekyc.Replayed:          {baidu.BadRequest, baidu.InvalidParam, "重复请求"},
+
 	ekyc.ImageEmpty:     {baidu.ParamNull, baidu.ParamNull, "图片为空"},
 	ekyc.ImageNotBase64: {baidu.ParamImage, baidu.ParamImage, "图片不是base64"},
 	ekyc.ImageTooLarge:  {baidu.ImageSizeError, baidu.ImageSizeError, "图片过大"},

@@ -53,7 +53,7 @@ var codes = map[ekyc.Code]juhe.Code{
 }
 
 // elsewhere are the core's codes that no call of this interface ends with: those of
-// sessions, of presentations, of recordings, of documents, and those that are outcomes here.
+// sessions, of presentations, of recordings, of documents, of named subjects, and those that are outcomes here.
 var elsewhere = []ekyc.Code{
 	ekyc.PlanUnknown, ekyc.PlanForeign, ekyc.TokenInvalid, ekyc.NotStarted, ekyc.Undecided, ekyc.NotSwitchedOn, ekyc.ConsentMissing,
 	ekyc.ClaimMissing, ekyc.RefMissing, ekyc.EvidenceGone,
@@ -65,6 +65,7 @@ var elsewhere = []ekyc.Code{
 	ekyc.CameraRefused, ekyc.Cancelled, ekyc.TimedOut, ekyc.Interrupted,
 	ekyc.DocumentNone, ekyc.DocumentOther, ekyc.DocumentWrongSide, ekyc.DocumentBlurred, ekyc.DocumentCut, ekyc.DocumentGlare,
 	ekyc.DocumentDark, ekyc.DocumentExpired, ekyc.DocumentCopy, ekyc.DocumentDoubtful, ekyc.BadDocumentField, ekyc.DocumentTries,
+	ekyc.SubjectForeign, ekyc.SubjectUnverified, ekyc.LimitSubject, ekyc.NameRare, ekyc.Undisclosed, ekyc.Replayed,
 }
 
 func init() {

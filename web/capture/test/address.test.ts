@@ -58,4 +58,11 @@ describe('the page address', () => {
     ['?token=a&useNative=10', false],
     ['?token=a', false],
   ])('%s: an app is to be told %s', (search, want) => expect(parseAddress(search).useNative).toBe(want))
+
+  it('takes from behind the # whose app and user it is', () => {
+    const a = parseAddress('?token=abc&useNative=1', '#&shirenApp=100001&shirenSubject=u%2F1%20x')
+    expect([a.token, a.useNative, a.app, a.subject]).toEqual(['abc', true, '100001', 'u/1 x'])
+    const raw = parseAddress('?token=abc&successUrl=https://a.example/ok?x=1', '#&shirenApp=100001')
+    expect([raw.successUrl, raw.app]).toEqual(['https://a.example/ok?x=1#', '100001'])
+  })
 })

@@ -57,6 +57,22 @@ describe('the way through', () => {
     ).toEqual(['consent', 'identity', 'intro', 'capture', 'working', 'result'])
   })
 
+  it('ends with the agreement where there is no camera', () => {
+    const agreed = see({
+      step: 'done',
+      state: 'passed',
+      liveness: 'none',
+      result: result({ passed: true, reason: '', mayRetry: false }),
+    })
+    const asked = see({
+      step: 'consent',
+      liveness: 'none',
+      consent: { version: '1', text: {}, given: false },
+    })
+    expect(last(asked, agreed)).toEqual({ at: 'result', fresh: true })
+    expect(last(agreed)).toEqual({ at: 'result', fresh: false })
+  })
+
   it('tells a result just reached from one found on opening the page', () => {
     expect(last(see(), { type: 'begin' }, { type: 'working' }, passed)).toEqual({ at: 'result', fresh: true })
     expect(last(see(), { type: 'begin' }, { type: 'working' }, rejected)).toEqual({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { firstFollowable, mayFollow } from '../src/lib/redirect'
+import { firstFollowable, mayFollow, withParams } from '../src/lib/redirect'
 
 describe('redirects', () => {
   it.each([
@@ -40,5 +40,19 @@ describe('redirects', () => {
     expect(firstFollowable('HTTPS://A.example/%7e', 'https://b.example')).toBe('HTTPS://A.example/%7e')
     expect(firstFollowable('javascript:x', 'https://b.example/')).toBe('https://b.example/')
     expect(firstFollowable('', 'file:///x')).toBe('')
+  })
+})
+
+describe('what is handed on', () => {
+  const cases: [string, Record<string, string>, string][] = [
+    ['https://a.example/ok?state=a%2Fb', {}, 'https://a.example/ok?state=a%2Fb'],
+    ['https://a.example/ok', { verifyResultId: 'x1' }, 'https://a.example/ok?verifyResultId=x1'],
+    ['https://a.example/ok?a=1#top', { code: '1020100002' }, 'https://a.example/ok?a=1&code=1020100002#top'],
+    ['https://a.example/ok?', { code: '1' }, 'https://a.example/ok?code=1'],
+    ['myapp://done', { code: 'ü&' }, 'myapp://done?code=%C3%BC%26'],
+    ['', { code: '1' }, ''],
+  ]
+  it.each(cases)('%s with %o', (address, params, want) => {
+    expect(withParams(address, params)).toBe(want)
   })
 })

@@ -9,9 +9,11 @@ export interface Address {
   successUrl: string
   failedUrl: string
   useNative: boolean // an app around the page wants to be told: see bridge
+  app: string // which app it says to be, and whose user: held against the session's own
+  subject: string
 }
 
-const known = ['token', 'successUrl', 'failedUrl', 'useNative', 'callbackUrl']
+const known = ['token', 'successUrl', 'failedUrl', 'useNative', 'callbackUrl', 'shirenApp', 'shirenSubject']
 const scheme = /^[a-z][a-z0-9+.-]*:/i
 const encodedScheme = /^[a-z][a-z0-9+.-]*%3a/i
 
@@ -35,6 +37,8 @@ export function parseAddress(search: string, hash = ''): Address {
     successUrl: decode(found.get('successUrl') ?? ''),
     failedUrl: decode(found.get('failedUrl') ?? ''),
     useNative: /^1(?!\d)/.test(found.get('useNative') ?? ''),
+    app: decode(found.get('shirenApp') ?? ''),
+    subject: decode(found.get('shirenSubject') ?? ''),
   }
 }
 

@@ -52,8 +52,20 @@ const post = <T = View>(path: string, body: object) =>
   })
 
 export class Api {
-  constructor(private readonly token: string) {}
-  session = () => call('session?token=' + encodeURIComponent(this.token), {})
+  constructor(
+    private readonly token: string,
+    private readonly app = '',
+    private readonly subject = '',
+  ) {}
+
+  session = () =>
+    call('session?token=' + encodeURIComponent(this.token), {
+      headers: {
+        ...(this.app && { 'Shiren-App': encodeURIComponent(this.app) }),
+        ...(this.subject && { 'Shiren-Subject': encodeURIComponent(this.subject) }),
+      },
+    })
+
   consent = (version: string) => post('consent', { token: this.token, version })
   identity = (name: string, number: string, type: number) =>
     post('identity', { token: this.token, name, number, type })

@@ -1,13 +1,20 @@
 // Tells the app or page around this one how far the capture is: docs/webview.md.
 //
 // Only when the address says useNative=1. What is told holds no token, no image and no
-// score, and proves nothing: the relying party's backend asks the server.
+// score, and proves nothing: the relying party's backend asks the server. Where the
+// session's opener wants something handed on, it is told as `onward`.
 
 export type Told =
   | { event: 'ready' }
-  | { event: 'step'; step: string }
-  | { event: 'result'; passed: boolean; reason: string; mayRetry: boolean }
-  | { event: 'close'; passed: boolean }
+  | { event: 'step'; step: string; trouble?: string; onward?: Record<string, string> }
+  | {
+      event: 'result'
+      passed: boolean
+      reason: string
+      mayRetry: boolean
+      onward?: Record<string, string>
+    }
+  | { event: 'close'; passed: boolean; onward?: Record<string, string> }
 
 interface Host {
   shirenNative?: { postMessage?: (text: string) => void } // Android, HarmonyOS

@@ -9,11 +9,11 @@ import { bridge } from './bridge'
 import { backoff } from './link'
 import { type Event, kindOf, next, stage, start, type State } from './machine'
 import type { Kind, View } from './protocol'
-import { firstFollowable } from './redirect'
+import { firstFollowable, withParams } from './redirect'
 
 export function useFlow() {
   const address = parseAddress(location.search, location.hash)
-  const api = new Api(address.token)
+  const api = new Api(address.token, address.app, address.subject)
   const media = navigator.mediaDevices as MediaDevices | undefined
   const state = reactive<State>(
     start(
@@ -98,10 +98,21 @@ export function useFlow() {
     }
   }
 
+  /** What is handed on from where the page is now; nothing where nobody wants it. */
+  const handed = computed((): Record<string, string> => {
+    const o = state.view?.onward
+    const at = state.screen
+    return (at.at === 'trouble' && o?.trouble?.[at.what]) || o?.params || {}
+  })
+  const told = () => (state.view?.onward ? { onward: { ...handed.value } } : {})
+
   const target = (passed: boolean) =>
-    passed
-      ? firstFollowable(address.successUrl, state.view?.redirect.success ?? '')
-      : firstFollowable(address.failedUrl, state.view?.redirect.failed ?? '')
+    withParams(
+      passed
+        ? firstFollowable(address.successUrl, state.view?.redirect?.success ?? '')
+        : firstFollowable(address.failedUrl, state.view?.redirect?.failed ?? ''),
+      handed.value,
+    )
 
   // The server's verdict alone says which address is meant.
   const onward = computed(() => target(state.view?.result?.passed === true))
@@ -114,17 +125,21 @@ export function useFlow() {
   const tell = bridge(address.useNative, window)
   tell({ event: 'ready' })
   /** Asks the app around the page to close it, where there is one and nowhere else to go. */
-  const close = () => tell({ event: 'close', passed: state.view?.result?.passed === true })
+  const close = () => tell({ event: 'close', passed: state.view?.result?.passed === true, ...told() })
 
   if (address.token !== '') void load()
   watch(
     () => state.screen,
     (s) => {
       if (s.at === 'loading') void load()
-      tell({ event: 'step', step: s.at })
+      tell(
+        s.at === 'trouble'
+          ? { event: 'step', step: s.at, trouble: s.what, ...told() }
+          : { event: 'step', step: s.at },
+      )
       const r = state.view?.result
       if (s.at === 'result' && r) {
-        tell({ event: 'result', passed: r.passed, reason: r.reason, mayRetry: r.mayRetry })
+        tell({ event: 'result', passed: r.passed, reason: r.reason, mayRetry: r.mayRetry, ...told() })
       }
     },
   )
@@ -141,6 +156,9 @@ export function useFlow() {
     kind: computed(() => kindOf(state as State)),
     follow,
     close,
+    /** Leaves a trouble: to the address given, else by asking the app to close the page. */
+    leave: () => (exit.value !== '' ? follow(exit.value) : close()),
+    closable: computed(() => address.useNative && state.view?.onward !== undefined),
     agree: () => post(() => api.consent(state.view?.consent.version ?? '')),
     identify: (name: string, number: string, type: number) => post(() => api.identity(name, number, type)),
     confirm: (fields: Record<string, string>) => post(() => api.confirm(fields)),
@@ -160,7 +178,10 @@ export function useFlow() {
       // The relying party is told once that there was no camera.
       if (fault !== 'camera_lost' && !refusedReported) {
         refusedReported = true
-        void api.abandon('camera_refused').catch(() => {})
+        void api
+          .abandon('camera_refused')
+          .then((view) => (state.view = view))
+          .catch(() => {})
       }
     },
   }

@@ -107,7 +107,10 @@ function before(v: View): Screen | null {
 }
 
 function show(s: State, v: View): Screen {
-  const fresh = s.screen.at === 'working' || s.screen.at === 'capture' || s.screen.at === 'record'
+  const at = s.screen.at
+  // A session without a camera ends with the agreement.
+  const agreed = at === 'consent' && !s.view?.consent.given
+  const fresh = at === 'working' || at === 'capture' || at === 'record' || agreed
   switch (v.step) {
     case 'unusable':
       // What has just been reached is shown even if the token's time ended over it.

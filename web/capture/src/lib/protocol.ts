@@ -1,10 +1,12 @@
 // What the server says. The package comment of internal/capture is its description.
 
 export type Step = 'consent' | 'identity' | 'document' | 'capture' | 'running' | 'done' | 'unusable'
-export type Unusable = 'expired' | 'attempts' | 'ref_missing' | 'claim_missing'
+export type Unusable =
+  'expired' | 'attempts' | 'ref_missing' | 'claim_missing' | 'foreign_app' | 'foreign_subject'
 
-/** The kinds of liveness: real-time ones stream frames, recorded ones upload a file. */
-export type RealTime = 'silent' | 'flash' | 'action' | 'distance'
+/** The kinds of liveness: real-time ones stream frames, recorded ones upload a file; with
+ * 'none' there is no camera, and the agreement is all. */
+export type RealTime = 'none' | 'silent' | 'flash' | 'action' | 'distance'
 export type Recorded = 'picture' | 'video' | 'recorded_action' | 'digits'
 export type Kind = RealTime | Recorded
 export type Action = 'blink' | 'mouth' | 'left' | 'right' | 'up' | 'down'
@@ -57,6 +59,14 @@ export interface View {
   recording: { bytes: number; seconds: number }
   redirect: { success: string; failed: string }
   result: Result | null
+  onward?: Onward
+}
+
+/** What the session's opener wants handed on, to the address led to and to the app around:
+ * params with an outcome, trouble[word] where the page ends in that trouble. */
+export interface Onward {
+  params: Record<string, string> | null
+  trouble: Record<string, Record<string, string>> | null
 }
 
 /** One thing to show at once, in place of what was shown before it. */

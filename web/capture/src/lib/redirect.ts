@@ -33,6 +33,17 @@ export function mayFollow(address: string): boolean {
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.hostname !== '' : true
 }
 
+/** The address with parameters added to its query. Without any it stays as it was given. */
+export function withParams(address: string, params: Record<string, string>): string {
+  const added = new URLSearchParams(params).toString()
+  if (address === '' || added === '') return address
+  const at = address.indexOf('#')
+  const head = at < 0 ? address : address.slice(0, at)
+  const tail = at < 0 ? '' : address.slice(at)
+  const glue = !head.includes('?') ? '?' : /[?&]$/.test(head) ? '' : '&'
+  return head + glue + added + tail
+}
+
 /** The first of the addresses that may be followed, exactly as it was given, or ''. */
 export function firstFollowable(...addresses: string[]): string {
   return addresses.find(mayFollow) ?? ''
