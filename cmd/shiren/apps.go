@@ -210,6 +210,11 @@ shiren.toml instead.`,
 				return err
 			}
 			defer d.Close()
+			for _, name := range p.Sources {
+				if !slices.ContainsFunc(d.Sources, func(s ekyc.Source) bool { return s.Name == name }) {
+					return fmt.Errorf("there is no source %q; it is registry or the name of a [[source]] of the configuration", name)
+				}
+			}
 			for _, declared := range d.Config.Plans {
 				if declared.ID == p.ID {
 					return fmt.Errorf("plan %s is declared in the configuration file: change it there", p.ID)
@@ -249,6 +254,8 @@ shiren.toml instead.`,
 	f.BoolVar(&p.Risk, "risk", false, "assess risk and report its level")
 	f.BoolVar(&p.DocumentBack, "document-back", false, "with identity document: read the emblem side too")
 	f.BoolVar(&p.DocumentRisk, "document-risk", false, "with identity document: refuse copies")
+	f.StringSliceVar(&p.Sources, "sources", nil, "with --comparison authority: who is asked, in order, as in registry,baidu (default: the server's order)")
+	f.StringSliceVar(&p.NextOn, "next-on", nil, "what makes the next source be asked: no_record,failed (default: both)")
 	f.StringVar(&consentVersion, "consent-version", "", "version of an authorisation text of your own")
 	f.StringVar(&consentZh, "consent-zh", "", "its Chinese `text`")
 	f.StringVar(&consentEn, "consent-en", "", "its English `text`")

@@ -195,6 +195,9 @@ func (a *app) registryImport(ctx context.Context, name, portraits, report string
 	_, err = d.Registry.Import(ctx, im)
 	bar.end()
 	if err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintf(a.err, "import stopped after %d people; give the same command again to go on\n", now.People)
+		}
 		return fmt.Errorf("import stopped after %d people: %w; give the same command again to go on", now.People, err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -72,6 +72,9 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 			}
 			fmt.Fprintln(w)
 		}
+		for _, x := range a.Asked {
+			fmt.Fprintf(w, "asked     %s: %s %s, %v\n", x.Source, x.Outcome, x.Code, x.Took.Round(time.Millisecond))
+		}
 		for _, c := range a.Charges {
 			fmt.Fprintf(w, "charged   %s\n", c.Kind)
 		}

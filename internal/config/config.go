@@ -143,7 +143,7 @@ type Registry struct {
 const RegistrySource = "registry"
 
 // SourceKinds are the kinds of a Source.
-var SourceKinds = []string{"baidu-v4", "baidu-v3", "baidu-v4-match", "juhe-face", "juhe-mobile", "http"}
+var SourceKinds = []string{"baidu-v4", "baidu-v3", "baidu-v4-match", "juhe", "juhe-face", "juhe-mobile", "http"}
 
 // SourceAnswers are what a source of kind http can be asked.
 var SourceAnswers = []string{"identity", "portrait", "face", "mobile"}

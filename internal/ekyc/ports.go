@@ -289,3 +289,18 @@ type FaceSource interface {
 	// IdentityUnknown. Any other error means that it was not answered.
 	Face(ctx context.Context, c Claim, probe []byte) (Outcome, Score, error)
 }
+
+// ElementsSource answers identity, portrait and mobile number in one call, for one charge.
+type ElementsSource interface {
+	// Elements compares the probe with a portrait that the source holds. An error means that
+	// nothing was answered; a single question that was not is Failed in the answer.
+	Elements(ctx context.Context, c Claim, number cnid.Mobile, probe []byte) (ElementsAnswer, error)
+}
+
+// ElementsAnswer is what an ElementsSource says: Match, NonMatched, NoRecord or Failed, and
+// NotRun for a portrait that was not looked at because the identity does not match.
+type ElementsAnswer struct {
+	Identity, Portrait, Mobile Outcome
+	Score                      Score   // calibrated; 0 where portraits were not compared
+	Carrier                    Carrier // of the number, "" where it is not known
+}

@@ -14,7 +14,8 @@ type Source struct {
 	Identity IdentitySource
 	Portrait PortraitSource // the local engine compares with it
 	Mobile   MobileSource
-	Face     FaceSource // it compares by itself, and answers identity on the way
+	Face     FaceSource     // it compares by itself, and answers identity on the way
+	Elements ElementsSource // all of it in one call
 }
 
 // verifies reports whether the source can be asked for a person and their face.
@@ -35,7 +36,8 @@ var NextOn = []Outcome{NoRecord, Failed}
 // Route asks sources in order until one answers. The last outcome counts, with one
 // exception: where a source failed and no later one knew the person, the failure stands,
 // since the source that failed might have known them. So trouble never becomes a
-// non-match. It is an IdentitySource and a MobileSource of those that can answer.
+// non-match. It is an IdentitySource, a MobileSource and an ElementsSource of those that can
+// answer.
 type Route struct {
 	Sources []Source
 	// NextOn are the outcomes after which the next source is asked: NoRecord, Failed or both.
@@ -45,6 +47,7 @@ type Route struct {
 var (
 	_ IdentitySource = Route{}
 	_ MobileSource   = Route{}
+	_ ElementsSource = Route{}
 )
 
 // follow asks the sources that can answer, in order. ask returns the outcome, and why it is
@@ -88,6 +91,22 @@ func (r Route) Mobile(ctx context.Context, c Claim, n cnid.Mobile) (Outcome, Car
 		return out, err
 	})
 	return out, carrier, err
+}
+
+// Elements asks the sources in order that answer identity, portrait and mobile number in one
+// call. What one could not answer at all counts as failed, and an unknown number as no record.
+func (r Route) Elements(ctx context.Context, c Claim, n cnid.Mobile, probe []byte) (a ElementsAnswer, err error) {
+	_, err = r.follow(func(s Source) bool { return s.Elements != nil }, func(s Source) (Outcome, error) {
+		got, err := s.Elements.Elements(ctx, c, n, probe)
+		if err != nil {
+			return Failed, sourceError("ask elements source", err)
+		}
+		if a = got; a.Identity == NoRecord {
+			return NoRecord, nil
+		}
+		return Match, nil
+	})
+	return a, err
 }
 
 // callKey is the context key of a call's log id.

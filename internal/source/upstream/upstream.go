@@ -62,13 +62,16 @@ const (
 	BaiduV4      = "baidu-v4"       // mingjing/verify: name, number and face
 	BaiduV3      = "baidu-v3"       // person/verify, its predecessor
 	BaiduMatchV4 = "baidu-v4-match" // mingjing/match: a face with the registry's portrait
+	Juhe         = "juhe"           // verifyface_mobile/query: name, number, mobile number and face at once
 	JuheFace     = "juhe-face"      // verifyface/verify: name, number and face
 	JuheMobile   = "juhe-mobile"    // telecom/query: name, number and mobile number
 	HTTP         = "http"           // docs/source-http.yaml
 )
 
 // Kinds lists the kinds.
-func Kinds() []string { return []string{BaiduV4, BaiduV3, BaiduMatchV4, JuheFace, JuheMobile, HTTP} }
+func Kinds() []string {
+	return []string{BaiduV4, BaiduV3, BaiduMatchV4, Juhe, JuheFace, JuheMobile, HTTP}
+}
 
 // Capabilities of an HTTP source.
 const (
@@ -132,6 +135,8 @@ func Open(c Config) (ekyc.Source, error) {
 			return src, fmt.Errorf("source %s: %s needs a local source of portraits", c.Name, c.Kind)
 		}
 		src.Face = &baiduMatch{newBaidu(c, g), c.Local}
+	case Juhe:
+		src.Elements = newJuhe(c, g)
 	case JuheFace:
 		src.Face = newJuhe(c, g)
 	case JuheMobile:
