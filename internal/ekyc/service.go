@@ -39,6 +39,7 @@ type Service struct {
 
 	limiter   limiter
 	sightings sightings
+	rehearsed sightings // of sessions in test mode
 }
 
 // UploadPixels is the most that an uploaded reference may measure. Baidu H5 seed,
