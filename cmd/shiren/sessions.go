@@ -39,6 +39,9 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	fmt.Fprintf(w, "token     %s\nstate     %s\napp       %s\nplan      %s (%s, identity %s)\nopened    %s\nerased    %s\n",
 		s.Token, s.State(now), s.App, s.Plan.ID, s.Plan.Comparison, s.Plan.Identity, at(s.Opened), at(s.Until()))
+	if s.Sandbox {
+		fmt.Fprintf(w, "sandbox   yes: the app was in test mode\n")
+	}
 	if s.Agreement != nil {
 		fmt.Fprintf(w, "agreed    %s to text %s\n", at(s.Agreement.At), s.Agreement.Version)
 	}

@@ -18,6 +18,8 @@
 //  5. Result, Evidence: the relying party reads what came of it, for three days.
 //  6. Purge: what is due is erased.
 //
+// Besides sessions there are direct calls, Compare and Elements, which are answered at once.
+//
 // A non-match is an answer, not an error: errors mean that the question could not be
 // put or not be answered, and carry a Code.
 package ekyc

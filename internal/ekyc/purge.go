@@ -25,6 +25,7 @@ const purgeBatch = 200
 // same, which leaves the image's bytes unreadable.
 func (s *Service) Purge(ctx context.Context) (Purged, error) {
 	s.sightings.expire(s.Now())
+	s.rehearsed.expire(s.Now())
 	var p Purged
 	var errs []error
 	if s.Subjects != nil {

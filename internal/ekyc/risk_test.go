@@ -500,6 +500,12 @@ func TestAssessFollowsThePlan(t *testing.T) {
 	if r == nil || r.Level != 1 || !r.Refuses() || !slices.Equal(r.Tags, []string{"frames_reused", "face_of_others"}) {
 		t.Errorf("the same frames under another name: got %+v, want level 1, refused", r)
 	}
+	// In test mode the same film is met for the first time, and real sessions do not meet it.
+	rehearsal := *ses
+	rehearsal.Sandbox = true
+	if r := s.assess(t.Context(), &rehearsal, 1, p, face, &Findings{}); r == nil || r.Level != 4 || len(s.sightings.list) != 2 {
+		t.Errorf("the same frames in test mode: got %+v and %d real presentations remembered, want level 4 and 2", r, len(s.sightings.list))
+	}
 	// Failures of the session itself count, later attempts do not.
 	ses.Attempts = []Attempt{{Code: LivenessFailed}, {Code: ChallengeUnmet}, {Code: FaceChanged}, {Code: ChallengeStale}, {Code: LivenessFailed}}
 	p.All, p.Samples = film(10)

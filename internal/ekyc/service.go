@@ -46,6 +46,7 @@ type Service struct {
 	limiter   limiter
 	grants    allowance
 	sightings sightings
+	rehearsed sightings // of sessions in test mode
 }
 
 // UploadPixels is the most that an uploaded reference may measure. Baidu H5 seed,
