@@ -187,7 +187,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
-	s.capture = capture.New(s.Service, capture.Config{Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel})
+	s.capture = capture.New(s.Service, capture.Config{Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: c.FrameAncestors})
 	s.Handler = s.routes(pages != nil)
 	return s, nil
 }
