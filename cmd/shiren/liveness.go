@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
 	"io"
 	"log/slog"
 	"math"
@@ -47,6 +52,9 @@ recorded kind it is the upload: picture, video, recorded_action, digits. Everyth
 as in the server, over a database that is forgotten and with a clock of its own. Signals
 of risk are not assessed: they are about browsers and networks, and a file has neither.
 
+--tint lays the colour that the page shows over each whole frame, this opaque: the simplest
+film that answers a flash challenge, for measuring. SYNTHETIC.
+
 --times plays it against so many challenges and counts how many it passes; the first is
 shown. --seed makes challenges that can be drawn again, for comparing; never in earnest.
 
@@ -65,6 +73,7 @@ live, eye_distance, sharpness, brightness, yaw, pitch, roll, eyes_closed, qualit
 	cmd.Flags().StringVar(&l.plan, "plan", "", "`id` of the plan whose levels and actions apply (default: normal liveness, low quality)")
 	cmd.Flags().IntVar(&l.times, "times", 1, "against so `many` challenges")
 	cmd.Flags().Int64Var(&l.seed, "seed", 0, "draw challenges from this `number` instead of chance")
+	cmd.Flags().Float64Var(&l.tint, "tint", 0, "lay the colours of flash over the clip, this `share` opaque (0 to 1)")
 	cmd.Flags().BoolVar(&l.asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -73,6 +82,7 @@ type liveness struct {
 	file, kind, plan string
 	times            int
 	seed             int64
+	tint             float64
 	asJSON           bool
 }
 
@@ -161,6 +171,9 @@ func (a *app) explain(ctx context.Context, l liveness) (x explained, err error) 
 	if l.times < 1 || l.times > 100_000 {
 		return x, fmt.Errorf("--times is %d, want 1 to 100000", l.times)
 	}
+	if !(l.tint >= 0 && l.tint <= 1) || l.tint > 0 && kind != ekyc.LivenessFlash {
+		return x, fmt.Errorf("--tint is %g for kind %s, want 0 to 1, and kind flash", l.tint, kind)
+	}
 	cfg, err := a.load()
 	if err != nil {
 		return x, err
@@ -210,7 +223,7 @@ func (a *app) explain(ctx context.Context, l liveness) (x explained, err error) 
 			Store: d.Store, Blobs: d.Blobs, Engine: engine, Sealer: d.Sealer, Videos: videos, Now: clock.read, Rand: r,
 			Log: slog.New(slog.DiscardHandler),
 		},
-		clock: clock, kind: kind, data: data,
+		clock: clock, kind: kind, data: data, tint: tint{share: l.tint},
 	}
 	if p.app, p.plan, err = livePlan(ctx, d, plan, kind); err != nil {
 		return x, err
@@ -324,6 +337,7 @@ type player struct {
 	kind  ekyc.LivenessKind
 	data  []byte
 	clip  ekyc.Clip
+	tint  tint
 }
 
 // play makes one attempt in a session of its own and writes down what came of it.
@@ -382,29 +396,69 @@ func (p *player) present(ctx context.Context, ses ekyc.Session, c ekyc.Challenge
 	const step = time.Second / livenessRate
 	start := p.clock.read()
 	w := ekyc.NewPresentation(ses.Plan, c, start)
-	asked := 0
+	asked, colour := 0, ekyc.RGB{}
 	for n := 0; ; n++ {
-		f := p.clip.Frames[n%len(p.clip.Frames)]
-		found, err := p.Look(ctx, f.Image, w.Wants())
+		i := n % len(p.clip.Frames)
+		image, err := p.tint.show(p.clip.Frames[i].Image, i, colour)
 		if err != nil {
 			return ekyc.Presented{}, ekyc.OK, err
 		}
 		at := time.Duration(n) * step
-		adv := w.Observe(ekyc.Frame{Image: f.Image, At: p.clock.read(), Seq: n + 1, Sent: at + step}, found)
+		adv, found, err := p.Follow(ctx, w, ekyc.Frame{Image: image, At: p.clock.read(), Seq: n + 1, Sent: at + step})
+		if err != nil {
+			return ekyc.Presented{}, ekyc.OK, err
+		}
 		if adv.Cue != nil {
-			asked = adv.Cue.N
+			asked, colour = adv.Cue.N, adv.Cue.Colour
 		}
 		x.watch(at, found, ses.Plan.QualityLevel, adv.Hint, asked)
-		switch {
-		case adv.Done:
+		switch code, over := adv.Over(); {
+		case over && code == ekyc.OK:
 			return w.Result(), ekyc.OK, nil
-		case adv.Abort != ekyc.OK:
-			return ekyc.Presented{}, adv.Abort, nil
-		case adv.TimedOut:
-			return ekyc.Presented{}, ekyc.TimedOut, nil
+		case over:
+			return ekyc.Presented{}, code, nil
 		}
 		p.clock.wait(step)
 	}
+}
+
+// tint lays colours over the frames of a clip.
+type tint struct {
+	share float64
+	made  map[tinted][]byte
+}
+
+type tinted struct {
+	frame  int
+	colour ekyc.RGB
+}
+
+// show is frame i under a colour; as it is where the page shows none.
+func (t *tint) show(frame []byte, i int, c ekyc.RGB) ([]byte, error) {
+	key := tinted{i, c}
+	if t.share == 0 || c == (ekyc.RGB{}) {
+		return frame, nil
+	}
+	if b, ok := t.made[key]; ok {
+		return b, nil
+	}
+	src, err := jpeg.Decode(bytes.NewReader(frame))
+	if err != nil {
+		return nil, err
+	}
+	m := image.NewRGBA(src.Bounds())
+	draw.Draw(m, m.Bounds(), src, src.Bounds().Min, draw.Src)
+	over := image.NewUniform(color.NRGBA{c[0], c[1], c[2], uint8(255*t.share + 0.5)})
+	draw.Draw(m, m.Bounds(), over, image.Point{}, draw.Over)
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 90}); err != nil {
+		return nil, err
+	}
+	if t.made == nil {
+		t.made = map[tinted][]byte{}
+	}
+	t.made[key] = b.Bytes()
+	return b.Bytes(), nil
 }
 
 // cueAt is the number of the cue that is asked for at a time of a recording; 0 before.

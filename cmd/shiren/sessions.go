@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -68,6 +69,7 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 			a.Outcome, a.Code = ekyc.Failed, ekyc.Interrupted
 		}
 		fmt.Fprintf(w, "outcome   %s %s\n", a.Outcome, a.Code)
+		showLiveness(w, a)
 		for _, c := range a.Checks {
 			fmt.Fprintf(w, "check     %s: %s", c.Kind, c.Outcome)
 			if c.Threshold > 0 {
@@ -87,6 +89,37 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 	}
 	for _, e := range s.Evidence {
 		fmt.Fprintf(w, "evidence  %s of attempt %d, %d bytes, until %s\n", e.Kind, e.Attempt, e.Size, at(e.Until))
+	}
+}
+
+// showLiveness prints what the presentation was, how it answered its challenge, and its signs
+// of an attack.
+func showLiveness(w io.Writer, a ekyc.Attempt) {
+	if a.Kind != "" {
+		demoted := ""
+		if a.Demoted {
+			demoted = ", in place of the plan's own kind"
+		}
+		fmt.Fprintf(w, "kind      %s%s\n", a.Kind, demoted)
+	}
+	if r := a.Response; r != nil && len(r.Cues) > 0 {
+		met := 0
+		for _, c := range r.Cues {
+			if c.Met {
+				met++
+			}
+		}
+		fmt.Fprintf(w, "challenge %s, %d cues met of %d answered, by chance %.2g, lag %v, depth %.2f\n",
+			cmp.Or(string(r.Code), "met"), met, len(r.Cues), r.Chance, r.Lag.Round(time.Millisecond), r.Depth)
+		if r.Why != "" {
+			fmt.Fprintf(w, "why       %s\n", r.Why)
+		}
+	}
+	if r := a.Risk; r != nil {
+		fmt.Fprintf(w, "risk      level %d, score %.2f, of pictures %.2f\n", r.Level, r.Score, r.Spoofing)
+		for _, s := range r.Signals {
+			fmt.Fprintf(w, "sign      %s: %.2f of weight %.2f\n", s.Name, s.Value, s.Weight)
+		}
 	}
 }
 

@@ -153,6 +153,31 @@ func TestNewestFrameWins(t *testing.T) {
 	})
 }
 
+// TestWaitingSkipsFrames: a capture that has to wait until others have been looked at does
+// not queue its frames; when its turn comes it shows the newest.
+func TestWaitingSkipsFrames(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, core *fakeCore, s *server, h *Handler, _ *logs) {
+		core.look = func([]byte) (ekyc.Examination, error) { return smallFace(), nil }
+		for range cap(h.looks) { // others
+			h.looks <- struct{}{}
+		}
+		p := s.hello()
+		for _, f := range []string{"1", "2", "3"} {
+			p.frame(f)
+			synctest.Wait()
+		}
+		<-h.looks
+		if m := p.read(); m.Seen != 3 {
+			t.Errorf("the first hint: got seen %d, want 3", m.Seen)
+		}
+		core.mu.Lock()
+		defer core.mu.Unlock()
+		if len(core.looked) != 1 || string(core.looked[0]) != jpegHead+"3" {
+			t.Errorf("looked at %q, want the last frame alone", core.looked)
+		}
+	})
+}
+
 func TestFramesAreLookedAtInMeasure(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, core *fakeCore, s *server, _ *Handler, _ *logs) {
 		core.look = func([]byte) (ekyc.Examination, error) { return smallFace(), nil }

@@ -25,6 +25,11 @@ func (l *loader) check(cfg *Config) {
 		}
 		cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	}
+	for _, a := range cfg.FrameAncestors {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || r > '~' || r == ';' || r == ',' }) {
+			l.bad("frame_ancestors", "frame_ancestors has %q: want sources like 'self' or https://bank.example.com, one each", a)
+		}
+	}
 	if cfg.Data == "" {
 		l.bad("data", "data: want a folder; the default is \"data\"")
 	}

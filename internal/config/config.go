@@ -42,6 +42,10 @@ type Config struct {
 	// PublicURL is how clients and phones reach the server, when that differs from what
 	// it listens on: scheme and host, no path.
 	PublicURL string `toml:"public_url"`
+	// FrameAncestors are the sites that may embed the capture page, as sources of a content
+	// security policy. Empty is all: relying parties' pages and apps are not known here, and
+	// an embedder can do nothing without a token.
+	FrameAncestors []string `toml:"frame_ancestors"`
 	// Data is the folder of the database, evidence, master key, models and certificates.
 	Data string `toml:"data"`
 	// Demo allows the demo app. It is made only while no app is declared here.

@@ -56,6 +56,18 @@ type Advice struct {
 	Abort Code
 }
 
+// Over reports whether the presentation is over, and with what code: OK where Result holds
+// it, TimedOut where it never became good, else why it must begin anew.
+func (a Advice) Over() (Code, bool) {
+	switch {
+	case a.TimedOut:
+		return TimedOut, true
+	case a.Abort != OK:
+		return a.Abort, true
+	}
+	return OK, a.Done
+}
+
 // Limits of a live capture. Our choices.
 const (
 	// WatchFrames is how many good frames a silent capture needs, WatchSpan over what

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -77,16 +76,7 @@ func (s *Service) watchRecording(ctx context.Context, plan Plan, recording []byt
 	frames := clip.Frames[:min(len(clip.Frames), most)]
 	xs := make([]Examination, len(frames))
 	errs := make([]error, len(frames))
-	var wg sync.WaitGroup
-	const workers = 4
-	for k := range workers {
-		wg.Go(func() {
-			for i := k; i < len(frames); i += workers {
-				xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, wants(p.Kind))
-			}
-		})
-	}
-	wg.Wait()
+	few(len(frames), func(i int) { xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, wants(p.Kind)) })
 	var good, any []rated
 	stride := (len(frames) + KeptFrames - 1) / KeptFrames
 	for i, c := range frames {
@@ -163,11 +153,7 @@ func (s *Service) changed(ctx context.Context, probe []Template, p Presented) (b
 	frames := frontal(p)
 	xs := make([]Examination, len(frames))
 	errs := make([]error, len(frames))
-	var wg sync.WaitGroup
-	for i, f := range frames {
-		wg.Go(func() { xs[i], errs[i] = s.Engine.Examine(ctx, f.Image, WantTemplate) })
-	}
-	wg.Wait()
+	few(len(frames), func(i int) { xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, WantTemplate) })
 	for i, x := range xs {
 		if errs[i] != nil {
 			return false, errs[i]

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -578,6 +579,16 @@ func (s *Service) Look(ctx context.Context, frame []byte, want Want) (Examinatio
 	return s.Engine.Examine(ctx, frame, want)
 }
 
+// Follow measures one camera frame and shows it to a presentation: a whole step for callers
+// that look at one frame after the other.
+func (s *Service) Follow(ctx context.Context, w *Presentation, f Frame) (Advice, Examination, error) {
+	x, err := s.Look(ctx, f.Image, w.Wants())
+	if err != nil {
+		return Advice{}, x, err
+	}
+	return w.Observe(f, x), x, nil
+}
+
 // Abandon records a presentation that did not come about: CameraRefused, Cancelled,
 // TimedOut or Interrupted. Any other code is BadRequest.
 func (s *Service) Abandon(ctx context.Context, t Token, code Code) error {
@@ -744,6 +755,24 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 	return f
 }
 
+// fewAtOnce is how many frames of one presentation are examined at a time. All at once would
+// put every live capture's next look behind them. Our choice.
+const fewAtOnce = 2
+
+// few does n things, fewAtOnce at a time.
+func few(n int, do func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, fewAtOnce) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // MediaImages is how many images of a presentation the media call shows. Seed: "4张人脸图片".
 const MediaImages = 4
 
@@ -756,11 +785,7 @@ func (s *Service) probe(ctx context.Context, p Plan, frames []Frame, f *Findings
 	}
 	xs := make([]Examination, len(frames))
 	errs := make([]error, len(frames))
-	var wg sync.WaitGroup
-	for i := range frames {
-		wg.Go(func() { xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, WantAll) })
-	}
-	wg.Wait()
+	few(len(frames), func(i int) { xs[i], errs[i] = s.Engine.Examine(ctx, frames[i].Image, WantAll) })
 	var templates []Template
 	var weights []float64
 	var used []Frame

@@ -199,7 +199,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
 	s.capture = capture.New(s.Service, capture.Config{
-		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel,
+		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: c.FrameAncestors,
 		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
 	})
 	s.Handler = s.routes(pages != nil)

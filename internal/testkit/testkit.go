@@ -577,12 +577,11 @@ func (k *Kit) Perform(plan ekyc.Plan, c ekyc.Challenge, f Face) (ekyc.Presented,
 			f.Head.Flat = flat
 		}
 		img := Photo(f)
-		x, err := k.Look(k.Ctx, img, w.Wants())
+		now := k.Clock.Now()
+		ad, _, err := k.Follow(k.Ctx, w, ekyc.Frame{Image: img, At: now, Seq: i + 1, Sent: now.Sub(begun) + time.Millisecond})
 		if err != nil {
 			return ekyc.Presented{}, err
 		}
-		now := k.Clock.Now()
-		ad := w.Observe(ekyc.Frame{Image: img, At: now, Seq: i + 1, Sent: now.Sub(begun) + time.Millisecond}, x)
 		if ad.Phase == ekyc.PhaseChallenge && start.IsZero() {
 			start = now
 		}

@@ -207,19 +207,19 @@ func (v *virtual) shoot() error {
 func (v *virtual) look() error {
 	f := v.box
 	v.box, v.looks, v.free = nil, false, v.now+lookGap
-	x, err := v.w.server.Service.Look(v.ctx, f.data, v.pres.Wants())
+	a, _, err := v.w.server.Service.Follow(v.ctx, v.pres, ekyc.Frame{Image: f.data, At: v.start.Add(f.at), Seq: f.seq, Sent: f.sent})
 	if err != nil {
 		return fmt.Errorf("look: %w", err)
 	}
-	a := v.pres.Observe(ekyc.Frame{Image: f.data, At: v.start.Add(f.at), Seq: f.seq, Sent: f.sent}, x)
-	switch {
-	case a.TimedOut:
-		return errTimedOut
-	case a.Abort != ekyc.OK:
-		return &broken{a.Abort}
-	case a.Done:
-		v.over = true
-		return nil
+	if code, over := a.Over(); over {
+		switch code {
+		case ekyc.OK:
+			v.over = true
+			return nil
+		case ekyc.TimedOut:
+			return errTimedOut
+		}
+		return &broken{code}
 	}
 	said := v.now + looking
 	if a.Cue != nil {
