@@ -400,6 +400,35 @@ func TestADocumentFromFiles(t *testing.T) {
 	do(t, b, "confirm", chromedp.WaitVisible(id("document-confirm")), chromedp.Click(id("document-confirm")), chromedp.WaitVisible(id("intro-begin")))
 }
 
+// The direct interface, by the official SDK with either authentication.
+func TestADocumentDirectly(t *testing.T) {
+	t.Parallel()
+	w := paintedWallet(t)
+	h := openDocuments(t, w)
+	for _, mode := range []string{"", "bce"} {
+		backend := sdk(t, h.URL, apiKey, secretKey, mode)
+		read := func(picture []byte) map[string]any {
+			return backend.call("/rest/2.0/ocr/v1/idcard", map[string]any{
+				"image": base64.StdEncoding.EncodeToString(picture), "id_card_side": "front", "detect_risk": "true",
+			})
+		}
+		r := read(w.front)
+		if dig(r, "words_result.公民身份号码.words") != w.number || dig(r, "words_result.姓名.words") != w.name || dig(r, "image_status") != "normal" ||
+			dig(r, "idcard_number_type") != 1.0 || dig(r, "words_result_num") != 6.0 || dig(r, "error_code") != nil {
+			t.Errorf("the front (%s): got %v", mode, r)
+		}
+		if r := read(enginetest.File(t, hisPhoto)); dig(r, "image_status") != "non_idcard" || dig(r, "words_result_num") != 0.0 {
+			t.Errorf("a face (%s): got %v", mode, r)
+		}
+		if r := read([]byte("no picture")); dig(r, "error_code") != 216201.0 {
+			t.Errorf("no picture (%s): got %v", mode, r)
+		}
+	}
+	if n, err := h.Store.Charged(t.Context(), "8574074", ekyc.ChargeOCR); err != nil || n != 2 {
+		t.Errorf("%d charges, %v, want one for each front", n, err)
+	}
+}
+
 // A camera that sees no document is told so, and a picture taken by hand all the same is refused.
 func TestNoDocumentBeforeTheCamera(t *testing.T) {
 	t.Parallel()
