@@ -8,7 +8,7 @@
 'use strict';
 
 const readline = require('readline');
-const {face: AipFace, HttpClient} = require('baidu-aip-sdk');
+const {face: AipFace, ocr: AipOcr, HttpClient} = require('baidu-aip-sdk');
 
 const [base, ak, sk, mode] = process.argv.slice(2);
 HttpClient.setRequestInterceptor((options) => {
@@ -17,9 +17,12 @@ HttpClient.setRequestInterceptor((options) => {
 });
 
 const client = new AipFace('', ak, sk);
+const reader = new AipOcr('', ak, sk);
 if (mode === 'bce') {
   // What the SDK decides for itself when the token endpoint does not know the key.
-  client.pms = client.pms.then(() => client.gotDevAuthFail({errorType: 'ERRTYPE_NORMAL'}));
+  for (const c of [client, reader]) {
+    c.pms = c.pms.then(() => c.gotDevAuthFail({errorType: 'ERRTYPE_NORMAL'}));
+  }
 }
 
 async function main() {
@@ -27,7 +30,12 @@ async function main() {
     let reply;
     try {
       const {path, body} = JSON.parse(line);
-      reply = await client.jsonRequestImpl({...body, targetPath: path});
+      if (path.endsWith('/ocr/v1/idcard')) {
+        const {image, id_card_side: side, ...options} = body;
+        reply = await reader.idcard(image, side, options);
+      } else {
+        reply = await client.jsonRequestImpl({...body, targetPath: path});
+      }
     } catch (err) {
       reply = {client_error: String(err.error || err.message || err)};
     }

@@ -60,12 +60,12 @@ func (w *CardWatch) hintOf(g CardGlance) Hint {
 	switch {
 	case g.Side != "" && g.Side != w.Side:
 		return HintWrongSide
-	case g.Width < glanceWidth:
-		return HintCloser
+	case g.Status == CardDark: // perhaps too dark to find anything
+		return HintLight
 	case g.Status == CardGlare:
 		return HintGlare
-	case g.Status == CardDark:
-		return HintLight
+	case g.Width < glanceWidth:
+		return HintCloser
 	case g.Status == CardBlurred || g.Sharp < glanceSharp:
 		return HintStill
 	}

@@ -41,7 +41,7 @@ func (p Plan) Sides() []CardSide {
 // Fields lists what is printed on a side, in the order in which it is printed.
 func (s CardSide) Fields() []CardField {
 	if s == CardBack {
-		return []CardField{CardAuthority, CardIssued, CardExpires, CardPass}
+		return []CardField{CardAuthority, CardIssued, CardExpires, CardPass, CardTimes}
 	}
 	return []CardField{CardName, CardGender, CardNation, CardBirthday, CardAddress, CardNumber}
 }
@@ -289,6 +289,7 @@ const (
 	maxAuthority = 60
 	maxNation    = 10
 	maxPass      = 20
+	maxTimes     = 2
 )
 
 // holds reports whether a text can be what is printed in a field; nothing can, where it
@@ -313,6 +314,8 @@ func (f CardField) holds(v string) bool {
 		return n <= maxNation
 	case CardPass:
 		return n <= maxPass
+	case CardTimes:
+		return n <= maxTimes
 	}
 	return true
 }

@@ -393,7 +393,7 @@ func TestCardWatch(t *testing.T) {
 		ekyc.HintWhole:     see(0, 600, status(ekyc.CardCut)),
 		ekyc.HintCloser:    see(0, 200, status(ekyc.CardBlurred)),
 		ekyc.HintGlare:     see(0, 600, status(ekyc.CardGlare)),
-		ekyc.HintLight:     see(0, 600, status(ekyc.CardDark)),
+		ekyc.HintLight:     see(0, 0, status(ekyc.CardDark)),
 		ekyc.HintStill:     see(0, 600, func(g *ekyc.CardGlance) { g.Sharp = 0.05 }),
 	} {
 		if a.Hint != want || a.Take || a.Progress != 0 {

@@ -72,8 +72,8 @@ func (h *handler) recordCard(r *http.Request, ses *ekyc.Session, a ekyc.Attempt,
 	v.IDCardImages = &baidu.RecordImages{FrontImage: link(d.Front), BackImage: link(d.Back)}
 }
 
-// words are the vendor's names of a card's fields. It has none for the pass number of a
-// residence permit.
+// words are the vendor's names of a card's fields. It has none for what stands only on
+// the back of a residence permit.
 var words = map[ekyc.CardField]string{
 	ekyc.CardName: baidu.WordName, ekyc.CardGender: baidu.WordGender, ekyc.CardNation: baidu.WordNation,
 	ekyc.CardBirthday: baidu.WordBirthday, ekyc.CardAddress: baidu.WordAddress, ekyc.CardNumber: baidu.WordNumber,
