@@ -17,7 +17,7 @@ const (
 type CardField string
 
 // The fields of both sides. A residence permit has no nation; its back carries a pass
-// number besides.
+// number and how often the permit was issued besides.
 const (
 	CardName      CardField = "name"
 	CardGender    CardField = "gender" // 男 or 女
@@ -28,7 +28,8 @@ const (
 	CardAuthority CardField = "authority"
 	CardIssued    CardField = "issued"
 	CardExpires   CardField = "expires"
-	CardPass      CardField = "pass"
+	CardPass      CardField = "pass"  // a residence permit's 通行证号码
+	CardTimes     CardField = "times" // a residence permit's 签发次数: two digits, 01 for the first
 )
 
 // CardForever is the CardExpires of a document without an end: 长期.
