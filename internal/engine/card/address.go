@@ -1,7 +1,6 @@
 package card
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -28,8 +27,11 @@ func (g *page) address(id cnid.Number) (word, error) {
 		if i == 0 {
 			suggest = func(t string) []string { return g.r.regions.prefixes(t, id) }
 		}
-		w, _, err := g.settle(z, cleanAddress, suggest)
+		w, shots, err := g.settle(z, cleanAddress, suggest)
 		if err != nil {
+			return word{}, err
+		}
+		if err := g.repair(&w, shots, cleanAddress); err != nil {
 			return word{}, err
 		}
 		if w.text == "" {
@@ -181,5 +183,3 @@ func (c county) forms() []string {
 	}
 	return append(list, c.name)
 }
-
-var _ = math.Inf

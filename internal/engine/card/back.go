@@ -27,8 +27,11 @@ func (g *page) readBack() (map[ekyc.CardField]word, []ekyc.CardFlag, error) {
 	if g.face.permit {
 		az, vz = permitAuthorityZone, permitValidityZone
 	}
-	authority, _, err := g.settle(az, cleanAuthority, g.r.regions.authorities)
+	authority, shots, err := g.settle(az, cleanAuthority, g.r.regions.authorities)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := g.repair(&authority, shots, cleanAuthority); err != nil {
 		return nil, nil, err
 	}
 	words[ekyc.CardAuthority] = authority

@@ -362,8 +362,3 @@ const (
 	nationGap   = 4
 	nationLeast = 1.2
 )
-
-func (g *page) name() (word, error) {
-	w, _, err := g.settle(nameZone, cleanName, nil)
-	return w, err
-}

@@ -2,7 +2,10 @@ package card
 
 import (
 	"math"
+	"strings"
+	"unicode"
 
+	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine/vision"
 )
@@ -140,6 +143,7 @@ type sighting struct {
 	line  int
 	at    []ekyc.Point
 	index []int // in the label
+	valid bool  // it is a number whose check character holds
 }
 
 // sightings finds a face's labels in the lines.
@@ -212,6 +216,12 @@ func (l *line) sightDigits(lab label, i int) (sighting, bool) {
 	if len(run) < digitsLeast || len(run) > 19 {
 		return s, false
 	}
+	var text strings.Builder
+	for _, c := range run {
+		text.WriteRune(unicode.ToUpper(c.r))
+	}
+	_, err := cnid.ParseNumber(text.String())
+	s.valid = err == nil
 	// With a digit lost the middle ones are uncertain; the ends are where they are.
 	for k, c := range run {
 		switch {
@@ -364,7 +374,9 @@ func (p *placed) collect(all []sighting, tolerance float64) {
 			if weight = 0.5; len(mm) == 2 {
 				weight = 2
 			}
-			p.support += 3
+			if p.support += 3; s.valid {
+				p.support += 2
+			}
 		} else {
 			p.support += float64(len(mm))
 		}

@@ -14,19 +14,8 @@ const firstSide = 736
 // votes is how many of the longest lines are asked which way up they are.
 const votes = 6
 
-// lines finds and reads all text of an image, the right way up.
-func (r *Reader) lines(im *vision.Image) ([]*line, error) {
-	quads, err := r.find(im, firstSide)
-	if err != nil {
-		return nil, err
-	}
-	quads = along(quads)
-	turn, err := r.upside(im, quads)
-	if err != nil {
-		return nil, err
-	}
-	return r.readAll(im, quads, turn)
-}
+// clsWidth is the width of the direction classifier's input.
+const clsWidth = 192
 
 func (r *Reader) readAll(im *vision.Image, quads []quad, turn bool) ([]*line, error) {
 	var lines []*line
@@ -68,21 +57,21 @@ func along(quads []quad) []quad {
 func (r *Reader) upside(im *vision.Image, quads []quad) (bool, error) {
 	order := longest(quads)
 	sum := 0.0
-	in := vision.NewImage(192, recHeight)
+	in := vision.NewImage(clsWidth, recHeight)
 	defer in.Release()
 	for _, i := range order[:min(votes, len(order))] {
 		q := quads[i]
-		w := int(min(192, max(16, math.Round(recHeight*q.width()/max(q.height(), 1)))))
+		w := int(min(clsWidth, max(16, math.Round(recHeight*q.width()/max(q.height(), 1)))))
 		crop := vision.NewImage(w, recHeight)
 		// A line longer than the network's input is judged by its beginning.
-		part := q.sub(0, min(1, 192/max(recHeight*q.width()/max(q.height(), 1), 1)))
+		part := q.sub(0, min(1, clsWidth/max(recHeight*q.width()/max(q.height(), 1), 1)))
 		im.WarpPerspective(crop, part.from(w, recHeight))
 		err := r.cls.Run(func(t []float32) {
 			tight := make([]float32, 3*recHeight*w)
 			r.recPlanes.Write(tight, crop)
 			clear(t)
 			for y := range 3 * recHeight {
-				copy(t[y*192:y*192+w], tight[y*w:(y+1)*w])
+				copy(t[y*clsWidth:y*clsWidth+w], tight[y*w:(y+1)*w])
 			}
 		}, func(outs [][]float32) {
 			sum += math.Log(max(float64(outs[0][1]), 1e-4) / max(float64(outs[0][0]), 1e-4))
