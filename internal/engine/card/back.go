@@ -96,6 +96,18 @@ func cleanDigits(s string) string {
 func (r *regions) authorities(text string) []string {
 	t := []rune(text)
 	var list []string
+	// All are a 公安局 or a 分局 of one.
+	if before, after, ok := strings.Cut(text, "公安"); ok && len([]rune(after)) <= 1 {
+		list = append(list, before+"公安局")
+	}
+	if n := len(t); n > 6 && strings.Contains(text, "公安局") {
+		switch {
+		case t[n-1] == '分':
+			list = append(list, text+"局")
+		case t[n-2] == '分':
+			list = append(list, string(t[:n-1])+"局")
+		}
+	}
 	for _, c := range r.counties[""] {
 		for _, form := range c.police() {
 			f := []rune(form)

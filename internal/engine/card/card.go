@@ -67,8 +67,6 @@ type Reader struct {
 	limits        vision.Limits
 	turns         chan struct{} // semaphore
 	queue         chan struct{} // semaphore over those who have or wait for a turn
-	trace         func(format string, args ...any)
-	features      map[ekyc.CardField]word
 }
 
 var _ ekyc.CardReader = (*Reader)(nil)

@@ -97,9 +97,6 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 		}
 		list := g.r.glyphs.search(patch, cw, im.H, em*0.97, also)
 		r, gap := pick(list, g.r.glyphs, p.char)
-		if g.r.trace != nil {
-			g.r.trace("row %q at %.1f read %v pick %q gap %.3f best %v\n", string(text), p.at, p.char, r, gap, list[:min(3, len(list))])
-		}
 		switch {
 		case r == 0 && p.char == nil:
 		case r == 0:

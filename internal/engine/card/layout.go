@@ -61,8 +61,17 @@ var (
 		{text: "住址", first: 7.5, last: 10.9, y: 29.9},
 		{text: "公民身份号码", first: 7.6, last: 21.6, y: 48.0},
 	}, digits: &label{text: "000000000000000000", first: 31.0, last: 75.1, y: 47.7}, rows: []ekyc.Point{
-		{X: 6, Y: 9.8}, {X: 6, Y: 16.7}, {X: 6, Y: 23.2}, {X: 6, Y: 29.9}, {X: 6, Y: 48}, {X: 24.4, Y: 16.6},
-		{X: 15.4, Y: 9.8}, {X: 15.2, Y: 23.2}, {X: 15.5, Y: 29.9}, {X: 15.7, Y: 34.5}, {X: 15.7, Y: 39.2},
+		{X: 6, Y: 9.8},
+		{X: 6, Y: 16.7},
+		{X: 6, Y: 23.2},
+		{X: 6, Y: 29.9},
+		{X: 6, Y: 48},
+		{X: 24.4, Y: 16.6},
+		{X: 15.4, Y: 9.8},
+		{X: 15.2, Y: 23.2},
+		{X: 15.5, Y: 29.9},
+		{X: 15.7, Y: 34.5},
+		{X: 15.7, Y: 39.2},
 	}}
 	back = face{side: ekyc.CardBack, labels: []label{
 		{text: "中华人民共和国", first: 28.3, last: 66.2, y: 10.3},
@@ -97,6 +106,7 @@ type placed struct {
 	back    vision.Homography
 	matches []match
 	support float64 // label characters that agree
+	certain bool    // labels enough that no other text has them in these places
 }
 
 // corners are the document's in the image.
@@ -338,7 +348,7 @@ func (f *face) refine(h vision.Homography, all []sighting, lines []*line) *place
 	if p.support < enoughSupport {
 		p.collectRows(lines, 2)
 	}
-	if p.support < leastSupport {
+	if p.support < leastSupport || !p.certain {
 		return nil
 	}
 	return p
@@ -347,6 +357,7 @@ func (f *face) refine(h vision.Homography, all []sighting, lines []*line) *place
 // collect takes, of each label, the sighting nearest to where it should be.
 func (p *placed) collect(all []sighting, tolerance float64) {
 	p.matches, p.support = p.matches[:0], 0
+	labels, long, valid := 0, false, false
 	type best struct {
 		far float64
 		s   *sighting
@@ -368,6 +379,8 @@ func (p *placed) collect(all []sighting, tolerance float64) {
 		if b := chosen[s.label]; b.s != s {
 			continue
 		}
+		labels++
+		long, valid = long || len(s.index) >= 4, valid || s.valid
 		mm, px := s.points()
 		weight := 1.0
 		if s.label.text[0] == '0' {
@@ -384,6 +397,8 @@ func (p *placed) collect(all []sighting, tolerance float64) {
 			p.matches = append(p.matches, match{px[k], mm[k], s.line, weight})
 		}
 	}
+	// A valid number is enough; else three labels, or two of which one is long.
+	p.certain = valid || labels >= 3 || labels >= 2 && long
 }
 
 // enoughSupport is where labels alone say where a document lies. Our choice.

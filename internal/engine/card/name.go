@@ -187,7 +187,7 @@ func pick(list []alikeness, g *glyphs, read *char) (rune, float64) {
 		}
 	}
 	switch {
-	case read == nil && best.score > missingAlike && g.rank[best.r] == rareCost:
+	case read == nil && best.score > missingAlike && best.score > second+missingGap && g.rank[best.r] == rareCost:
 		return best.r, best.score - second
 	case read != nil && best.score > own+lead(read.p) && best.score > leastAlike:
 		return best.r, best.score - max(own, second)
@@ -201,6 +201,7 @@ func pick(list []alikeness, g *glyphs, read *char) (rune, float64) {
 const (
 	leastAlike   = 0.6
 	missingAlike = 0.7
+	missingGap   = 0.04 // by which a character that was not seen must lead the next
 )
 
 // lead is by how much another character must look more alike than the one that was read

@@ -30,7 +30,7 @@ func (r *Reader) ReadCard(ctx context.Context, data []byte, side ekyc.CardSide) 
 		return ekyc.CardReading{}, err
 	}
 	p := choose(docs, side)
-	if p == nil {
+	if p == nil || p.support < enoughSupport && otherCard(lines) {
 		return ekyc.CardReading{Status: r.without(im, lines)}, nil
 	}
 	return r.reading(ctx, im, p, side)
@@ -162,16 +162,21 @@ var otherCards = []string{
 	"DRIVING", "PASSPORT", "UnionPay", "VISA", "银联", "信用卡", "准驾车型", "借记卡", "储蓄卡",
 }
 
+func otherCard(lines []*line) bool {
+	return slices.ContainsFunc(lines, func(l *line) bool {
+		text := l.text()
+		return slices.ContainsFunc(otherCards, func(w string) bool { return strings.Contains(text, w) })
+	})
+}
+
 // without says what an image without a document shows.
 func (r *Reader) without(im *vision.Image, lines []*line) ekyc.CardStatus {
 	light := measure(im)
 	good, poor := 0, 0
+	if otherCard(lines) {
+		return ekyc.CardOther
+	}
 	for _, l := range lines {
-		for _, w := range otherCards {
-			if strings.Contains(l.text(), w) {
-				return ekyc.CardOther
-			}
-		}
 		switch m := l.mean(); {
 		case len(l.chars) >= 2 && m > 0.8:
 			good++
@@ -271,7 +276,6 @@ func (r *Reader) reading(ctx context.Context, im *vision.Image, f *found, side e
 		return out, err
 	}
 	out.Words = map[ekyc.CardField]ekyc.CardWord{}
-	r.features = words
 	for field, w := range words {
 		c := ekyc.CardWord{Value: w.text, Confidence: confidence(field, w)}
 		c.Doubtful = w.doubt || w.text == "" || c.Confidence < least
@@ -434,6 +438,10 @@ func confidence(field ekyc.CardField, w word) float64 {
 			c *= 0.9
 		}
 	case ekyc.CardNumber, ekyc.CardBirthday, ekyc.CardGender:
+	case ekyc.CardNation: // chosen among 56, its margin was judged already
+		if w.least < 0.2 {
+			c *= 0.7
+		}
 	default:
 		c = math.Sqrt(w.share) * math.Pow(w.least, 0.7)
 		if !w.agree {

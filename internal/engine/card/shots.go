@@ -181,6 +181,10 @@ func (g *page) rank(shots []shot, texts []string) []scored {
 
 const floor = -60
 
+// suggestion is what a text that names a known region or authority has ahead of others,
+// log probability a look. Our choice: less than one clearly read character weighs.
+const suggestion = 2
+
 // vote reads a value from several looks: each look's own text, texts in which the weak
 // characters are replaced by the network's next guesses, and what is suggested, all
 // scored over all looks. The shares are of the probability of the best text among all.
@@ -193,6 +197,12 @@ func (g *page) vote(shots []shot, suggested ...string) (best string, share float
 	if len(all) == 0 {
 		return "", 0, nil
 	}
+	for i := range all {
+		if slices.Contains(suggested, all[i].text) {
+			all[i].score += suggestion * float64(len(shots))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 	return all[0].text, shareOf(all, len(shots)), all
 }
 
