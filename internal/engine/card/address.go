@@ -41,6 +41,7 @@ func (g *page) address(id cnid.Number) (word, error) {
 		total.share = min(total.share, w.share)
 		total.least = min(total.least, w.least)
 		total.agree = total.agree && w.agree
+		total.doubt = total.doubt || w.doubt
 		if len(parts) == 1 {
 			total.at = w.at
 		} else {

@@ -99,6 +99,8 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 		r, gap := pick(list, g.r.glyphs, p.char)
 		switch {
 		case r == 0 && p.char == nil:
+			// Something is printed there that nothing was made of.
+			w.doubt = w.doubt || filled(patch) > leastFilled
 		case r == 0:
 			sure = min(sure, max(p.char.p, glyphSure(gap)))
 		case p.char == nil:
@@ -116,6 +118,20 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 		w.least = max(w.least, sure)
 	}
 	return nil
+}
+
+// leastFilled is the share of ink in a place from which a character must stand there.
+// Our choice: the thinnest Han characters cover about a tenth.
+const leastFilled = 0.08
+
+func filled(ink []float32) float64 {
+	sum := 0.0
+	for _, v := range ink {
+		if v > 0.35 {
+			sum += float64(v)
+		}
+	}
+	return sum / float64(max(1, len(ink)))
 }
 
 // mostWeak is how many characters of a row may be weak for it to be worth comparing

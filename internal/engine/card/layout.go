@@ -23,7 +23,6 @@ type label struct {
 	text        string
 	first, last float64
 	y           float64
-	rank        int // labels of one rank are the same text at different places
 }
 
 // x is the middle of the label's character i.

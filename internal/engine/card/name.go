@@ -201,7 +201,7 @@ func pick(list []alikeness, g *glyphs, read *char) (rune, float64) {
 const (
 	leastAlike   = 0.6
 	missingAlike = 0.7
-	missingGap   = 0.04 // by which a character that was not seen must lead the next
+	missingGap   = 0.025 // by which a character that was not seen must lead the next
 )
 
 // lead is by how much another character must look more alike than the one that was read
