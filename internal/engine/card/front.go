@@ -187,9 +187,7 @@ func (g *page) readFront() (map[ekyc.CardField]word, []ekyc.CardFlag, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if nation.text != "" {
-			words[ekyc.CardNation] = nation
-		}
+		words[ekyc.CardNation] = nation
 	}
 	name, err := g.name()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // A glance looks for text in a small picture and reads only the longest lines: that is
 // what keeps it within its time. Measured: see docs/models.
 const (
-	glanceSide  = 448
+	glanceSide  = 384
 	glanceLines = 4
 	glanceWidth = 514 // of the rectified picture whose sharpness is measured
 )
@@ -44,11 +44,21 @@ func (r *Reader) GlanceCard(ctx context.Context, data []byte, side ekyc.CardSide
 	if err != nil {
 		return ekyc.CardGlance{}, err
 	}
-	lines, err := r.readAll(im, few, turn)
-	if err != nil {
-		return ekyc.CardGlance{}, err
+	// Two lines are mostly enough: the number and another of the front, the title and the
+	// validity of the back.
+	var lines []*line
+	var p *placed
+	for i := range few {
+		more, err := r.readAll(im, few[i:i+1], turn)
+		if err != nil {
+			return ekyc.CardGlance{}, err
+		}
+		if lines = append(lines, more...); i > 0 || len(few) == 1 {
+			if p = place(lines); p != nil {
+				break
+			}
+		}
 	}
-	p := place(lines)
 	if p == nil {
 		return ekyc.CardGlance{Status: r.without(im, lines)}, nil
 	}

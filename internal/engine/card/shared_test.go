@@ -11,6 +11,17 @@ import (
 	"shiren/internal/engine/enginetest"
 )
 
+// BenchmarkGlance is a look at a camera frame of 1280 x 800.
+func BenchmarkGlance(b *testing.B) {
+	data := photograph(b, 1280, 800, lying{card: zhang.front(b), width: 1000, x: 640, y: 400, turn: 3})
+	r := reader(b)
+	for b.Loop() {
+		if _, err := r.GlanceCard(context.Background(), data, ekyc.CardFront); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkSharedCards reads the cards that lie beside the repository, which are for
 // measuring only, and reports the shares of fields and sides read without a mistake and
 // of wrong fields that were not called doubtful. SHIREN_CARDS names another folder with
