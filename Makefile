@@ -70,7 +70,7 @@ $(models_dir)/.fetched: internal/engine/models/manifest.json | bin/shiren
 models-test: $(models_dir)/.fetched-test
 
 $(models_dir)/.fetched-test: internal/engine/models/manifest.json | bin/shiren
-	@bin/shiren models fetch --dir $(models_dir) --group runtime,face,test
+	@bin/shiren models fetch --dir $(models_dir) --group runtime,face,card,test
 	@touch $@ $(models_dir)/.fetched
 
 tools: bin/tools/.built

@@ -89,7 +89,7 @@ func hosted(t *testing.T, b context.Context) {
 func told(t *testing.T, b context.Context, event string) map[string]string {
 	t.Helper()
 	find := fmt.Sprintf(`(window.told ?? []).findLast((m) => m.event === %q && (m.event !== 'step' || m.trouble))`, event)
-	do(t, b, "wait until the app is told "+event, chromedp.Poll[chromedp.Void](find+` !== undefined`))
+	do(t, b, "wait until the app is told "+event, poll(find+` !== undefined`))
 	text := get(t, b, "read what the app was told", chromedp.Evaluate[string](`JSON.stringify(`+find+`.onward ?? {})`))
 	var m map[string]string
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
@@ -115,9 +115,7 @@ func TestHuaweiFaceVerification(t *testing.T) {
 	to := "&successUrl=" + url.QueryEscape(after.URL+"/done?state=a%2Fb") + "&failedUrl=" + url.QueryEscape(after.URL+"/failed")
 	h.visit(t, b, pre, to)
 	agree(t, b)
-	if passed, reason := look(t, b); !passed {
-		t.Fatalf("he is refused, %q", reason)
-	}
+	passes(t, b)
 	do(t, b, "be led on", chromedp.Click(id("result-continue")), chromedp.WaitVisible(id("site")))
 	after.mu.Lock()
 	arrived := after.seen[0]
@@ -156,9 +154,7 @@ func TestHuaweiFaceVerification(t *testing.T) {
 	page(pre, hisOpenID)
 	do(t, b, "try again", chromedp.WaitVisible(id("consent-text")))
 	agree(t, b)
-	if passed, reason := look(t, b); !passed {
-		t.Fatalf("he is refused, %q", reason)
-	}
+	passes(t, b)
 	do(t, b, "close", chromedp.WaitVisible(id("result-close")), chromedp.Click(id("result-close")))
 	got := told(t, b, "close")
 	if ok, err := backend.FaceResult(ctx, got["verifyResultId"], hisOpenID); err != nil || !ok {
@@ -198,9 +194,7 @@ func TestHuaweiOnAnotherSM2Library(t *testing.T) {
 	hosted(t, b)
 	do(t, b, "open the page in an app", chromedp.Navigate(huawei.PageURL(h.URL, pre, clientID, hisOpenID, true)))
 	agree(t, b)
-	if passed, reason := look(t, b); passed || reason != "non_match" {
-		t.Fatalf("got passed %v, reason %q; want a non-match", passed, reason)
-	}
+	refused(t, b, "non_match")
 	id := told(t, b, "result")["verifyResultId"]
 	if a := call(huawei.PathFaceResult, map[string]any{"verifyResultId": id, "openId": hisOpenID}); a["resultCode"] != "000000" || a["verifyResult"] != false {
 		t.Errorf("another's face: got %v, want 000000 with false", a)

@@ -188,21 +188,28 @@ func newPuppet(t *testing.T, does string) puppet {
 	t.Helper()
 	p := puppet{Frames: map[string][]string{}, Does: does}
 	for action, at := range cuts {
-		dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(at[0]), "-t", fmt.Sprint(at[1]-at[0]), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
-			"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", puppetRate), "-q:v", "4")
-		files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no frames of %q: %v", action, err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.Frames[action] = append(p.Frames[action], base64.StdEncoding.EncodeToString(b))
-		}
+		p.Frames[action] = frames(t, at[0], at[1], puppetRate)
 	}
 	return p
+}
+
+// frames are pictures of his clip between two moments, in s: JPEG in base64.
+func frames(t *testing.T, from, to float64, rate int) (list []string) {
+	t.Helper()
+	dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(to-from), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+		"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", rate), "-q:v", "4")
+	files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no frames from %v s: %v", from, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, base64.StdEncoding.EncodeToString(b))
+	}
+	return list
 }
 
 func (p puppet) install(t *testing.T, ctx context.Context) {

@@ -14,6 +14,7 @@ import (
 
 	"shiren/internal/config"
 	"shiren/internal/engine"
+	"shiren/internal/engine/card"
 	"shiren/internal/engine/enginetest"
 	"shiren/internal/server"
 )
@@ -55,6 +56,7 @@ const (
 var networks struct {
 	sync.Once
 	engine *engine.Engine
+	cards  *card.Reader
 	err    error
 }
 
@@ -90,12 +92,16 @@ func open(t *testing.T, more ...func(*config.Plan)) *house {
 		}
 	}
 	h := &house{Logs: &logs{}}
-	networks.Do(func() { networks.engine, networks.err = server.OpenEngine(c) })
+	networks.Do(func() {
+		if networks.engine, networks.err = server.OpenEngine(c); networks.err == nil {
+			networks.cards, networks.err = server.OpenCards(c)
+		}
+	})
 	if networks.err != nil {
 		t.Fatal(networks.err)
 	}
 	s, err := server.New(t.Context(), server.Options{
-		Config: c, Engine: networks.engine, Now: h.now, Log: slog.New(slog.NewTextHandler(h.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Config: c, Engine: networks.engine, Cards: networks.cards, Now: h.now, Log: slog.New(slog.NewTextHandler(h.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)

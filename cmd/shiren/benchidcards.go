@@ -9,6 +9,7 @@ import (
 
 	"shiren/internal/bench"
 	"shiren/internal/bench/cards"
+	"shiren/internal/server"
 )
 
 // idcardsBench is what `shiren bench idcards` was asked for.
@@ -132,7 +133,7 @@ func (a *app) benchIDCards(ctx context.Context, b idcardsBench, args []string) e
 			return err
 		}
 	}
-	reader, err := openCards(cfg)
+	reader, err := server.OpenCards(cfg)
 	if err != nil {
 		return err
 	}

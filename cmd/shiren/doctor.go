@@ -66,6 +66,7 @@ func (a *app) doctor(ctx context.Context) error {
 	report("models", fmt.Sprintf("%d files verified in %s", len(list), cfg.ModelsDir()), err)
 	if err == nil {
 		report("engine", "every network opens", checkEngine(cfg))
+		report("documents", "identity documents can be read", checkCards(cfg))
 	}
 	detail, err := checkVideos(cfg)
 	report("ffmpeg", detail, err)
@@ -157,6 +158,14 @@ func checkEngine(cfg config.Config) error {
 		return err
 	}
 	return e.Close()
+}
+
+func checkCards(cfg config.Config) error {
+	r, err := server.OpenCards(cfg)
+	if err != nil {
+		return err
+	}
+	return r.Close()
 }
 
 // checkVideos says how recordings are read. Without ffmpeg that is trouble only where a

@@ -14,29 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"shiren/internal/bench"
-	"shiren/internal/config"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine/vision"
 	"shiren/internal/server"
 )
-
-// cardReader is a reader of identity documents that was opened and must be closed.
-type cardReader interface {
-	ekyc.CardReader
-	io.Closer
-}
-
-// openCards opens the reader of identity documents.
-func openCards(cfg config.Config) (cardReader, error) {
-	e, err := server.OpenEngine(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if r, ok := any(e).(cardReader); ok {
-		return r, nil
-	}
-	return nil, errors.Join(errors.New("this build reads no identity documents"), e.Close())
-}
 
 // cardSide is what was read from one picture; also its JSON. Words are named as in the
 // truth.json of `shiren bench idcards`. Lengths are pixels of the upright picture.
@@ -94,7 +75,7 @@ func (a *app) idcard(ctx context.Context, files []string, draw string, asJSON bo
 	if err != nil {
 		return err
 	}
-	reader, err := openCards(cfg)
+	reader, err := server.OpenCards(cfg)
 	if err != nil {
 		return err
 	}

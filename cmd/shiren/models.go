@@ -18,10 +18,10 @@ func (a *app) modelsCmd() *cobra.Command {
 		o := models.FetchOptions{Dir: cfg.ModelsDir(), User: cfg.Models.Manifest, Out: a.err}
 		for _, g := range groups {
 			switch models.Group(g) {
-			case models.GroupRuntime, models.GroupFace, models.GroupTest:
+			case models.GroupRuntime, models.GroupFace, models.GroupCard, models.GroupTest:
 				o.Groups = append(o.Groups, models.Group(g))
 			default:
-				return o, fmt.Errorf("there is no group %q; want runtime, face or test", g)
+				return o, fmt.Errorf("there is no group %q; want runtime, face, card or test", g)
 			}
 		}
 		return o, nil
@@ -68,7 +68,7 @@ func (a *app) modelsCmd() *cobra.Command {
 		a.setData(cmd)
 		a.set(cmd, "dir", "models.dir", "models' `folder` (default models under the data folder)")
 		a.set(cmd, "manifest", "models.manifest", "a manifest `file` of your own")
-		cmd.Flags().StringSliceVar(&groups, "group", nil, "`groups`: runtime, face, test (default runtime,face)")
+		cmd.Flags().StringSliceVar(&groups, "group", nil, "`groups`: runtime, face, card, test (default runtime,face,card)")
 	}
 	return group("models", "Fetch, list and verify the models", fetch, list, verify)
 }

@@ -52,8 +52,8 @@ const (
 // CardWord is one field as it was read.
 type CardWord struct {
 	Value string // normalised: dates as 20060102 or CardForever, the number in capitals; "" where nothing was read
-	// Confidence that Value is what is printed, 0 to 1, calibrated on the set that the
-	// model card names.
+	// Confidence that Value is what is printed, 0 to 1. It orders readings and is no
+	// calibrated probability; the model card says what its limit was measured to do.
 	Confidence float64
 	// Doubtful tells that Value must not be presented as good: its confidence is below the
 	// field's limit, or it disagrees with another field or with its own check character.

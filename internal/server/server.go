@@ -24,6 +24,7 @@ import (
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine"
+	"shiren/internal/engine/card"
 	"shiren/internal/engine/video"
 	"shiren/internal/gateway/baidu"
 	"shiren/internal/gateway/huawei"
@@ -44,7 +45,9 @@ type Options struct {
 	Engine ekyc.Engine
 	// Videos, when given, is used in place of ffmpeg.
 	Videos ekyc.Videos
-	// Cards, when given, reads identity documents.
+	// Cards, when given, is used in place of the configured reader of documents and is
+	// not closed. One that is not given is opened only beside an engine that is not given
+	// either, so that tests with a scripted engine load no networks.
 	Cards ekyc.CardReader
 }
 
@@ -152,6 +155,16 @@ func OpenEngine(c config.Config) (*engine.Engine, error) {
 	return e, nil
 }
 
+// OpenCards opens the reader of identity documents. Its files are a group of their own
+// ("shiren models fetch" brings them); the error says which is missing.
+func OpenCards(c config.Config) (*card.Reader, error) {
+	r, err := card.Open(card.Config{Models: c.ModelsDir(), Parallel: c.Models.Parallel})
+	if err != nil {
+		return nil, fmt.Errorf("open the document reader: %w", err)
+	}
+	return r, nil
+}
+
 // OpenVideos finds ffmpeg. Without it recordings are refused and no video is kept; the
 // error says what to install.
 func OpenVideos() (*video.FFmpeg, error) {
@@ -168,6 +181,7 @@ type Server struct {
 	options Options
 	capture *capture.Handler
 	engine  *engine.Engine // nil when it was given
+	cards   *card.Reader   // nil when it was given or could not be opened
 }
 
 // New builds a service. The caller closes it.
@@ -180,6 +194,13 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 		o.Engine = s.engine
+		if o.Cards == nil {
+			if s.cards, err = OpenCards(c); err != nil {
+				o.Log.Warn("identity documents cannot be read", "err", err)
+			} else {
+				o.Cards = s.cards
+			}
+		}
 	}
 	if o.Videos == nil {
 		if v, err := OpenVideos(); err != nil {
@@ -207,10 +228,14 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 }
 
 func (s *Server) closeEngine() error {
-	if s.engine == nil {
-		return nil
+	var errs []error
+	if s.cards != nil {
+		errs = append(errs, s.cards.Close())
 	}
-	return s.engine.Close()
+	if s.engine != nil {
+		errs = append(errs, s.engine.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Close frees the engine and closes the database. Requests must have ended.

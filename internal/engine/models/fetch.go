@@ -35,7 +35,7 @@ const (
 type FetchOptions struct {
 	Dir    string  // the models' directory
 	User   string  // a user's manifest, or empty
-	Groups []Group // nil means GroupRuntime and GroupFace
+	Groups []Group // nil means GroupRuntime, GroupFace and GroupCard
 	// Out gets progress: a bar when it is a terminal, lines otherwise. Nil is silent.
 	Out io.Writer
 }
@@ -43,7 +43,7 @@ type FetchOptions struct {
 func (o FetchOptions) wants(f File) bool {
 	groups := o.Groups
 	if groups == nil {
-		groups = []Group{GroupRuntime, GroupFace}
+		groups = []Group{GroupRuntime, GroupFace, GroupCard}
 	}
 	return f.here() && slices.Contains(groups, f.Group)
 }

@@ -328,8 +328,8 @@ func TestListAndVerify(t *testing.T) {
 			t.Errorf("%s: got %s in an empty directory, want missing", s.Path, s.State)
 		}
 	}
-	if len(list) != 7 {
-		t.Errorf("got %d files, want the library and six networks", len(list))
+	if len(list) != 13 {
+		t.Errorf("got %d files, want the library, six networks for faces and six files for documents", len(list))
 	}
 	all, err := List(FetchOptions{Dir: dir, Groups: []Group{GroupRuntime, GroupFace, GroupTest}})
 	if err != nil || len(all) < 20 {
@@ -349,11 +349,11 @@ func TestListAndVerify(t *testing.T) {
 		t.Errorf("list: got %s, %v; want present", list[1].State, err)
 	}
 	list, err = Verify(context.Background(), FetchOptions{Dir: dir})
-	if err == nil || list[1].State != Wrong || strings.Count(err.Error(), "shiren models fetch") != 7 {
-		t.Errorf("verify: got %s, %v; want wrong, and each of 7 files named", list[1].State, err)
+	if err == nil || list[1].State != Wrong || strings.Count(err.Error(), "shiren models fetch") != 13 {
+		t.Errorf("verify: got %s, %v; want wrong, and each of 13 files named", list[1].State, err)
 	}
 	var out bytes.Buffer
-	if err := Print(&out, list); err != nil || !strings.Contains(out.String(), "onnxruntime-node@1.30.0") || strings.Count(out.String(), "\n") != 8 {
+	if err := Print(&out, list); err != nil || !strings.Contains(out.String(), "onnxruntime-node@1.30.0") || strings.Count(out.String(), "\n") != 14 {
 		t.Errorf("got %v and the table\n%s", err, &out)
 	}
 }

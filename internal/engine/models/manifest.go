@@ -49,10 +49,12 @@ func Roles() []Role { return []Role{Detect, Landmarks, Pose, Eyes, Liveness, Emb
 // Group is a set of files that is fetched together.
 type Group string
 
-// Groups. Runtime and Face are what the server needs; Test is used by tests only.
+// Groups. Runtime and Face are what the server needs, Card what reading identity
+// documents needs besides; Test is used by tests only.
 const (
 	GroupRuntime Group = "runtime"
 	GroupFace    Group = "face"
+	GroupCard    Group = "card"
 	GroupTest    Group = "test"
 )
 
@@ -350,6 +352,17 @@ func (m *Manifest) Library() (File, error) {
 		}
 	}
 	return File{}, fmt.Errorf("the manifest has no ONNX Runtime for %s/%s; it is there for linux/amd64, linux/arm64 and darwin/arm64", runtime.GOOS, runtime.GOARCH)
+}
+
+// ReadFile returns the content of a file of the manifest, named by its path below the
+// models' directory dir, after checking its sha256.
+func (m *Manifest) ReadFile(dir, path string) ([]byte, error) {
+	i := slices.IndexFunc(m.Files, func(f File) bool { return f.Path == path })
+	if i < 0 {
+		return nil, fmt.Errorf("the manifest has no file %s", path)
+	}
+	f := m.Files[i]
+	return Model{Name: f.Path, SHA256: f.SHA256, path: filepath.Join(dir, filepath.FromSlash(path))}.Read()
 }
 
 // here tells whether this system needs the file.

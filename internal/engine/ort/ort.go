@@ -197,6 +197,49 @@ func (s *Session) Run(fill func(in []float32), read func(outs [][]float32)) erro
 	return nil
 }
 
+// RunShaped computes the network once on an input of another shape than it was opened
+// with, for networks that leave dimensions open. fill writes the input; read gets the
+// outputs with their shapes, in the order of Describe, valid during the call only. Its
+// tensors are not kept.
+func (s *Session) RunShaped(shape []int64, fill func(in []float32), read func(outs [][]float32, shapes [][]int64)) (err error) {
+	s.runs.RLock()
+	defer s.runs.RUnlock()
+	if s.closed {
+		return fmt.Errorf("run network %s: the session is closed", s.input.Name)
+	}
+	in, err := onnx.NewEmptyTensor[float32](onnx.NewShape(shape...))
+	if err != nil {
+		return fmt.Errorf("tensor of shape %v: %w", shape, err)
+	}
+	s.runtime.tensors.Add(1)
+	outs := make([]onnx.Value, len(s.outputs))
+	defer func() {
+		err = errors.Join(err, in.Destroy())
+		s.runtime.tensors.Add(-1)
+		for _, out := range outs {
+			if out != nil {
+				err = errors.Join(err, out.Destroy())
+				s.runtime.tensors.Add(-1)
+			}
+		}
+	}()
+	fill(in.GetData())
+	if err := s.session.Run([]onnx.Value{in}, outs); err != nil {
+		return fmt.Errorf("run network with input %s%v: %w", s.input.Name, shape, err)
+	}
+	data, shapes := make([][]float32, len(outs)), make([][]int64, len(outs))
+	for i, out := range outs {
+		s.runtime.tensors.Add(1)
+		t, ok := out.(*onnx.Tensor[float32])
+		if !ok {
+			return fmt.Errorf("run network with input %s%v: output %v is no float tensor", s.input.Name, shape, s.outputs[i])
+		}
+		data[i], shapes[i] = t.GetData(), t.GetShape()
+	}
+	read(data, shapes)
+	return nil
+}
+
 // Close waits for runs under way and frees the network and its tensors. Closing twice
 // is allowed.
 func (s *Session) Close() error {

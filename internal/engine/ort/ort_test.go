@@ -125,3 +125,42 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("junk was opened as a network")
 	}
 }
+
+// A run on another shape than the session was opened with gives its tensors back too.
+func TestRunShaped(t *testing.T) {
+	r, s, err := open(t, ort.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got [2]float32
+	fill := func(x []float32) {
+		for i := range x {
+			x[i] = float32(i%7) / 7
+		}
+	}
+	if err := s.Run(fill, func(o [][]float32) { copy(want[:], o[0]) }); err != nil {
+		t.Fatal(err)
+	}
+	kept := r.Tensors()
+	err = s.RunShaped([]int64{1, 1, 24, 24}, fill, func(o [][]float32, shapes [][]int64) {
+		copy(got[:], o[0])
+		if len(shapes) != 1 || len(shapes[0]) != 2 || shapes[0][1] != 2 {
+			t.Errorf("got shapes %v, want one of 1 x 2", shapes)
+		}
+	})
+	if err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if err := s.RunShaped([]int64{1, 1, 25, 24}, func([]float32) {}, func([][]float32, [][]int64) {}); err == nil {
+		t.Error("a shape that the network does not take was run")
+	}
+	if n := r.Tensors(); n != kept {
+		t.Errorf("got %d tensors after it, want %d", n, kept)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := s.RunShaped([]int64{1, 1, 24, 24}, fill, func([][]float32, [][]int64) {}); err == nil {
+		t.Error("a closed session ran")
+	}
+}

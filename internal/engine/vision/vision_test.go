@@ -303,3 +303,66 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// A homography is found again from where it brings points to, and its inverse leads back.
+func TestHomography(t *testing.T) {
+	t.Parallel()
+	want := vision.Homography{1.2, 0.1, 30, -0.05, 0.9, 12, 0.0004, -0.0002, 1}
+	var from, to []ekyc.Point
+	var weights []float64
+	for _, p := range []ekyc.Point{{X: 0, Y: 0}, {X: 400, Y: 20}, {X: 380, Y: 300}, {X: 10, Y: 280}, {X: 200, Y: 140}, {X: 90, Y: 210}} {
+		from, to, weights = append(from, p), append(to, want.Apply(p)), append(weights, 1)
+	}
+	got, ok := vision.FitHomography(from, to, weights)
+	if !ok {
+		t.Fatal("no homography was found")
+	}
+	back, ok := got.Invert()
+	if !ok {
+		t.Fatal("it cannot be inverted")
+	}
+	for i, p := range from {
+		if q := got.Apply(p); math.Hypot(q.X-to[i].X, q.Y-to[i].Y) > 0.5 {
+			t.Errorf("%v is brought to %v, want %v", p, q, to[i])
+		}
+		if q := back.Apply(got.Apply(p)); math.Hypot(q.X-p.X, q.Y-p.Y) > 1e-6 {
+			t.Errorf("%v comes back as %v", p, q)
+		}
+		if q := got.Then(back).Apply(p); math.Hypot(q.X-p.X, q.Y-p.Y) > 1e-6 {
+			t.Errorf("%v comes back as %v through the product", p, q)
+		}
+	}
+	if _, ok := vision.FitHomography(from[:3], to[:3], weights); ok {
+		t.Error("three points gave a homography")
+	}
+	line := []ekyc.Point{{X: 0}, {X: 1}, {X: 2}, {X: 3}}
+	if _, ok := vision.FitAffine(line, line, []float64{1, 1, 1, 1}); ok {
+		t.Error("points on a line gave an affine map")
+	}
+	m, ok := vision.FitAffine(from, from, weights)
+	if q := m.Apply(ekyc.Point{X: 7, Y: 9}); !ok || math.Hypot(q.X-7, q.Y-9) > 1e-6 {
+		t.Errorf("the affine map of points to themselves brings (7,9) to %v", q)
+	}
+}
+
+// WarpPerspective agrees with Warp where both can do it, growing and shrinking.
+func TestWarpPerspective(t *testing.T) {
+	t.Parallel()
+	src := vision.NewImage(160, 120)
+	for y := range src.H {
+		for x := range src.W {
+			i := (y*src.W + x) * 3
+			src.Pix[i], src.Pix[i+1], src.Pix[i+2] = byte(x), byte(2*y), byte(x/2+y)
+		}
+	}
+	for _, m := range []vision.Affine{{A: 0.5, C: 20, E: 0.5, F: 10}, {A: 1.5, C: 4, E: 1.5, F: 3}, {A: 2.5, C: 2, E: 2.4, F: 2}} {
+		a, b := vision.NewImage(40, 30), vision.NewImage(40, 30)
+		src.Warp(a, m, vision.Average)
+		src.WarpPerspective(b, m.Perspective())
+		for i := range a.Pix {
+			if d := int(a.Pix[i]) - int(b.Pix[i]); d < -3 || d > 3 {
+				t.Fatalf("map %v: value %d is %d, want %d", m, i, b.Pix[i], a.Pix[i])
+			}
+		}
+	}
+}
