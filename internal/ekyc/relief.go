@@ -18,7 +18,7 @@ import (
 // .04 for a mean head at 60 to 25 cm; the fit finds about half of it.
 const (
 	reliefPairs = 5
-	reliefLeast = 0.004
+	reliefLeast = 0.003
 	// reliefFit is the least correlation of two frames that say something: of those above
 	// .87 at least.
 	reliefFit = 0.75
