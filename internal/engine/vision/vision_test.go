@@ -238,6 +238,8 @@ func TestDrawing(t *testing.T) {
 	a, b := ramp(60, 50), ramp(30, 80)
 	a.Frame(ekyc.Box{X: -5, Y: 10, W: 40, H: 100}, color.RGBA{R: 1, G: 2, B: 3, A: 255}) // partly outside
 	a.Dot(ekyc.Point{X: 59.5, Y: 0.5}, 2, color.RGBA{R: 9, G: 8, B: 7, A: 255})
+	b.Outline([4]ekyc.Point{{X: 4, Y: 40}, {X: 20, Y: 40}, {X: 20, Y: 60}, {X: 4, Y: 60}}, 0, color.RGBA{R: 5, G: 6, B: 7, A: 255})
+	b.Outline([4]ekyc.Point{{X: 4, Y: 70}, {X: 1e9, Y: 70}, {X: 1e9, Y: 1e9}, {X: 4, Y: 1e9}}, 0, color.RGBA{R: 255, A: 255}) // nowhere
 	var buf bytes.Buffer
 	if err := vision.EncodePNG(&buf, a, b); err != nil {
 		t.Fatal(err)
@@ -252,7 +254,7 @@ func TestDrawing(t *testing.T) {
 	for _, c := range []struct {
 		x, y int
 		want color.NRGBA
-	}{{20, 10, color.NRGBA{1, 2, 3, 255}}, {59, 1, color.NRGBA{9, 8, 7, 255}}, {60, 0, color.NRGBA{0, 0, 128, 255}}, {0, 79, color.NRGBA{0, 0, 0, 255}}} {
+	}{{20, 10, color.NRGBA{1, 2, 3, 255}}, {70, 40, color.NRGBA{5, 6, 7, 255}}, {80, 50, color.NRGBA{5, 6, 7, 255}}, {64, 60, color.NRGBA{5, 6, 7, 255}}, {59, 1, color.NRGBA{9, 8, 7, 255}}, {60, 0, color.NRGBA{0, 0, 128, 255}}, {0, 79, color.NRGBA{0, 0, 0, 255}}} {
 		if got := color.NRGBAModel.Convert(im.At(c.x, c.y)); got != c.want {
 			t.Errorf("at (%d,%d): got %v, want %v", c.x, c.y, got, c.want)
 		}
