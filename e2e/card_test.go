@@ -122,7 +122,7 @@ const handScript = `(() => {
 			const hint = document.querySelector('[data-testid="document-hint"]')?.dataset.hint
 			if (!set.empty && hint === ['no_card', 'wrong_side', 'closer'][n]) n++
 			const card = cards[(n === 1) === (side === 'front') ? 'back' : 'front']
-			const w = n === 2 ? 480 : 1280, h = w * card.height / card.width
+			const w = n === 2 ? 720 : 1280, h = w * card.height / card.width
 			if (n > 0) g.drawImage(card, (1280 - w) / 2, (960 - h) / 2, w, h)
 		}
 		tick()
