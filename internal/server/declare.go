@@ -73,14 +73,20 @@ const DemoApp ekyc.AppID = "100000"
 // FirstApp is the least id that is given to an app of the command line.
 const FirstApp = 100001
 
-// demoPlans are the demo app's plans, one for each kind of comparison.
+// demoPlans are the demo app's plans: one for each kind of comparison, then what else a
+// page can ask for.
 func demoPlans() []config.Plan {
 	live, uploaded, authority := config.DefaultPlan(), config.DefaultPlan(), config.DefaultPlan()
+	document, flash, action := config.DefaultPlan(), config.DefaultPlan(), config.DefaultPlan()
 	live.ID, live.Name = "1", "liveness only"
 	uploaded.ID, uploaded.Name, uploaded.Comparison = "2", "an uploaded image", string(ekyc.CompareUploaded)
 	authority.ID, authority.Name = "3", "the registry, identity entered by the person"
 	authority.Comparison, authority.Identity = string(ekyc.CompareAuthority), string(ekyc.IdentityEntered)
-	plans := []config.Plan{live, uploaded, authority}
+	document.ID, document.Name = "4", "an identity document, then the face"
+	document.Identity, document.DocumentBack = string(ekyc.IdentityDocument), true
+	flash.ID, flash.Name, flash.Liveness, flash.Alternative = "5", "liveness by colours", string(ekyc.LivenessFlash), string(ekyc.LivenessAction)
+	action.ID, action.Name, action.Liveness = "6", "liveness by actions", string(ekyc.LivenessAction)
+	plans := []config.Plan{live, uploaded, authority, document, flash, action}
 	for i := range plans {
 		plans[i].App = string(DemoApp)
 	}
