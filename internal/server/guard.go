@@ -67,7 +67,9 @@ func protocol(path string) string {
 		name     string
 		prefixes []string
 	}{
-		{"baidu", baidu.Prefixes}, {"juhe", juhe.Prefixes}, {"huawei", huawei.Prefixes},
+		{"baidu", baidu.Prefixes},
+		{"juhe", juhe.Prefixes},
+		{"huawei", huawei.Prefixes},
 		{"capture", []string{capture.Prefix + "/"}},
 	} {
 		if slices.ContainsFunc(p.prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {

@@ -88,7 +88,8 @@ type Data struct {
 	Registry *registry.Registry // without an Examiner until New
 	Sources  []ekyc.Source      // the registry, and those that are declared
 
-	now func() time.Time
+	now     func() time.Time
+	figures *metrics.Metrics // nil: nothing is counted
 }
 
 // Open opens what is kept, creating it when absent, and brings the declared apps and
@@ -99,7 +100,7 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w; choose another with data in shiren.toml", err)
 	}
-	d := &Data{Config: c, now: o.Now}
+	d := &Data{Config: c, now: o.Now, figures: o.figures}
 	if d.Sealer, err = seal.OpenFile(c.MasterKeyFile(), o.Rand); err != nil {
 		return nil, err
 	}
@@ -130,8 +131,8 @@ func (d *Data) core(o Options) *ekyc.Service {
 		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 	}
 	d.single(s)
-	if o.figures != nil {
-		s.Observer = o.figures
+	if d.figures != nil {
+		s.Observer = d.figures
 	}
 	return s
 }
@@ -147,8 +148,8 @@ func (d *Data) Purge(ctx context.Context, o Options) (Erased, error) {
 	o.fill()
 	p, err := d.core(o).Purge(ctx)
 	n, lost := d.Store.ForgetUnreadable(ctx, o.Now())
-	if o.figures != nil {
-		o.figures.Purged(p, n)
+	if d.figures != nil {
+		d.figures.Purged(p, n)
 	}
 	return Erased{p, n}, errors.Join(err, lost)
 }

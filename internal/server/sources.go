@@ -20,8 +20,8 @@ func (d *Data) openSources(o Options) ([]ekyc.Source, error) {
 			Timeout: time.Duration(c.Timeout), Answers: c.Answers, Local: local,
 			Journal: d.Store.Calls(), Now: o.Now, Rand: o.Rand, Log: o.Log,
 		}
-		if o.figures != nil {
-			cfg.Observer = o.figures
+		if d.figures != nil {
+			cfg.Observer = d.figures
 		}
 		s, err := upstream.Open(cfg)
 		if err != nil {
