@@ -26,10 +26,10 @@ func (a *app) callCmd() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "AT\tAPP\tKIND\tID\tREF\tOUTCOME\tSCORE\tCHARGED\tTOOK")
+			fmt.Fprintln(w, "AT\tAPP\tKIND\tID\tREF\tOUTCOME\tSCORE\tCHARGED\tTOOK\tCOST")
 			for _, c := range calls {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.At.UTC().Format(time.RFC3339), c.App, c.Kind, c.ID, c.Ref,
-					outcome(c), score(c), charged(c), c.Took.Round(time.Millisecond))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.At.UTC().Format(time.RFC3339), c.App, c.Kind, c.ID, c.Ref,
+					outcome(c), score(c), charged(c), c.Took.Round(time.Millisecond), money(c.Cost))
 			}
 			return w.Flush()
 		},

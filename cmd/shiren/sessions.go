@@ -78,7 +78,7 @@ func showSession(w io.Writer, s *ekyc.Session, now time.Time) {
 			fmt.Fprintln(w)
 		}
 		for _, x := range a.Asked {
-			fmt.Fprintf(w, "asked     %s: %s %s, %v\n", x.Source, x.Outcome, x.Code, x.Took.Round(time.Millisecond))
+			fmt.Fprintf(w, "asked     %s: %s %s, %v, cost %s\n", x.Source, x.Outcome, x.Code, x.Took.Round(time.Millisecond), money(x.Cost))
 		}
 		for _, c := range a.Charges {
 			fmt.Fprintf(w, "charged   %s\n", c.Kind)

@@ -245,6 +245,13 @@ func (h *Handler) leave(c *capture) {
 	h.group.Done()
 }
 
+// Captures is how many captures are under way.
+func (h *Handler) Captures() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.slots
+}
+
 // arrival is a frame and how many had arrived with it.
 type arrival struct {
 	ekyc.Frame

@@ -74,6 +74,9 @@ func (l *loader) check(cfg *Config) {
 	if d := time.Duration(cfg.Huawei.Window); d < 10*time.Second || d > 24*time.Hour {
 		l.bad("huawei.window", "huawei.window %v: want 10s to 24h", d)
 	}
+	if a := cfg.Metrics.Address; a != "" {
+		l.address("metrics.address", a)
+	}
 	l.checkApps(cfg)
 	l.checkPlans(cfg)
 }

@@ -59,6 +59,7 @@ type Config struct {
 	Log       Log       `toml:"log"`
 	Registry  Registry  `toml:"registry"`
 	Huawei    Huawei    `toml:"huawei"`
+	Metrics   Metrics   `toml:"metrics"`
 	// SourceOrder is who is asked about people, in order, for plans that do not say and for
 	// direct calls; empty is the registry alone.
 	SourceOrder []string `toml:"sources"`
@@ -178,6 +179,13 @@ func (c Config) Order() []string {
 type Huawei struct {
 	// Window is how far PayDevAuth.time may lie from the server's clock, to either side.
 	Window Duration `toml:"window"`
+}
+
+// Metrics says where figures can be read.
+type Metrics struct {
+	// Address is host:port of a listener of its own, in the clear and without a password,
+	// which answers /metrics for Prometheus; empty is off.
+	Address string `toml:"address"`
 }
 
 // App declares a relying party's app with fixed credentials.

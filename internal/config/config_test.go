@@ -159,7 +159,7 @@ app = "2002"
 match_at = 7.0
 comparision = "none"
 `
-	_, err := Parse("c.toml", []byte(text), []string{"SHIREN_LOG_LEVEL=loud", "SHIREN_LSITEN=:1", "SHIREN_DEMO=perhaps"},
+	_, err := Parse("c.toml", []byte(text), []string{"SHIREN_LOG_LEVEL=loud", "SHIREN_LSITEN=:1", "SHIREN_DEMO=perhaps", "SHIREN_METRICS_ADDRESS=9464"},
 		[]Flag{{Key: "tls.http_addr", Name: "--http", Value: "80"}})
 	var m Mistakes
 	if !errors.As(err, &m) {
@@ -183,13 +183,14 @@ comparision = "none"
 		`SHIREN_LSITEN: no setting has this name; did you mean SHIREN_LISTEN?`,
 		`SHIREN_DEMO: want true or false`,
 		`--http: tls.http_addr "80": want host:port`,
+		`SHIREN_METRICS_ADDRESS: metrics.address "9464": want host:port`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing from the report: %s", want)
 		}
 	}
-	if len(m) != 16 {
-		t.Errorf("got %d mistakes, want 16", len(m))
+	if len(m) != 17 {
+		t.Errorf("got %d mistakes, want 17", len(m))
 	}
 	if strings.Contains(got, "hush") {
 		t.Errorf("the report repeats a secret")

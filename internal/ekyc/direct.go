@@ -22,6 +22,8 @@ type Direct struct {
 	Elements Checked // of ChargeElements
 	Compared bool    // a comparison score exists
 	Score    Score   // of the comparison
+	Asked    []Asked // of ChargeVerify: the sources, in order
+	Cost     int64   // of all that sources were asked, in millionths of the operator's currency
 }
 
 // Checked are the outcomes of the elements of a claim. Failed is what could not be checked.
@@ -55,8 +57,13 @@ type DirectQuery struct {
 // the record could not be kept: an answer without its charge is none.
 func (s *Service) record(ctx context.Context, d Direct, err error) error {
 	d.Code, d.Took = CodeOf(err), s.Now().Sub(d.At)
+	d.Cost = spent(ctx)
 	if kept := s.Store.AddDirect(context.WithoutCancel(ctx), d); kept != nil {
 		return Wrap(Internal, "store the call's record", errors.Join(kept, err))
+	}
+	if s.Observer != nil {
+		s.Observer.Answered(d)
+		s.charged(d.Charges())
 	}
 	return err
 }

@@ -414,6 +414,9 @@ func (s *Service) ReadCard(ctx context.Context, t Token, side CardSide, image []
 	}); err != nil {
 		return CardReading{}, err
 	}
+	if r.answered && s.Observer != nil {
+		s.Observer.Charged(ChargeOCR, ses.Sandbox)
+	}
 	if failure == nil {
 		failure = late
 	}

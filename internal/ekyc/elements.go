@@ -56,6 +56,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	d := Direct{ID: q.LogID, Ref: q.Ref, App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
+	ctx = billed(WithCall(ctx, q.LogID))
 	var e Elements
 	var err error
 	if app.Test {

@@ -420,12 +420,17 @@ func (s *Service) play(ctx context.Context, ses Session) (Session, error) {
 	}
 	logID := s.LogID()
 	if c.at(stepNever) {
-		return s.update(ctx, ses.Token, func(ses *Session) error {
-			if len(ses.Attempts) > 0 { // somebody else was quicker
+		late := false
+		next, err := s.update(ctx, ses.Token, func(ses *Session) error {
+			if late = len(ses.Attempts) > 0; late { // somebody else was quicker
 				return nil
 			}
 			return ses.Fail(s.Now().UTC(), c.Code, logID)
 		})
+		if err == nil && !late {
+			s.ended(&next, next.Attempts[len(next.Attempts)-1])
+		}
+		return next, err
 	}
 	ordinal := 0
 	next, err := s.update(ctx, ses.Token, func(ses *Session) (err error) {
@@ -445,10 +450,15 @@ func (s *Service) play(ctx context.Context, ses Session) (Session, error) {
 		return next, err
 	}
 	f := s.act(ctx, &next, ordinal, c)
-	return s.update(ctx, ses.Token, func(ses *Session) error {
-		_, err := ses.Finish(s.Now().UTC(), ordinal, f)
+	var a Attempt
+	next, err = s.update(ctx, ses.Token, func(ses *Session) (err error) {
+		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
 		return err
 	})
+	if err == nil {
+		s.ended(&next, a)
+	}
+	return next, err
 }
 
 // act is what a case lets be found of an attempt. What was shown to the camera is neither

@@ -40,6 +40,7 @@ type Service struct {
 	Subjects Subjects       // needed by OpenAs and what follows it
 	Requests Requests       // needed by Once
 	Keys     Keys           // needed by AppKeys
+	Observer Observer       // nil: nobody is told
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -598,7 +599,10 @@ func (s *Service) Abandon(ctx context.Context, t Token, code Code) error {
 		return Errorf(BadRequest, "%q does not end a presentation", code)
 	}
 	id := s.LogID()
-	_, err := s.update(ctx, t, func(ses *Session) error { return ses.Fail(s.Now().UTC(), code, id) })
+	ses, err := s.update(ctx, t, func(ses *Session) error { return ses.Fail(s.Now().UTC(), code, id) })
+	if err == nil {
+		s.ended(&ses, ses.Attempts[len(ses.Attempts)-1])
+	}
 	return err
 }
 
@@ -640,6 +644,9 @@ func (s *Service) attempt(ctx context.Context, t Token, challenge string, kind L
 		a, err = ses.Finish(s.Now().UTC(), ordinal, f)
 		return err
 	})
+	if err == nil {
+		s.ended(&ses, a)
+	}
 	if err == nil && a.Outcome == Match && ses.Subject != "" {
 		s.certify(ctx, &ses)
 	}

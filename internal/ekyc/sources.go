@@ -27,6 +27,7 @@ type Asked struct {
 	Outcome Outcome // Match, NonMatched, NoRecord, or Failed when it did not answer
 	Code    Code    // why not Match
 	Took    time.Duration
+	Cost    int64 // in millionths of the operator's currency, as the source said; 0 where it charged nothing
 }
 
 // NextOn is what a plan that says nothing of it goes on to its next source for: one that
@@ -189,7 +190,7 @@ func (s *Service) verify(ctx context.Context, p Plan, c Claim, image []byte, pro
 	}
 	var last answer
 	_, err = r.follow(Source.verifies, func(x Source) (Outcome, error) {
-		begun := s.Now()
+		begun, ctx := s.Now(), billed(ctx)
 		a, err := s.ask(ctx, x, c, image, probe)
 		out, code := a.outcome(p.MatchAt)
 		if err != nil {
@@ -197,7 +198,7 @@ func (s *Service) verify(ctx context.Context, p Plan, c Claim, image []byte, pro
 		} else if last.portrait == OK || a.identity == Match { // who knows the person says more than who does not
 			last = a
 		}
-		*asked = append(*asked, Asked{Source: x.Name, Outcome: out, Code: code, Took: s.Now().Sub(begun)})
+		*asked = append(*asked, Asked{Source: x.Name, Outcome: out, Code: code, Took: s.Now().Sub(begun), Cost: spent(ctx)})
 		return out, err
 	})
 	return last, err
@@ -306,6 +307,7 @@ func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID
 		return v, err
 	}
 	d := Direct{ID: logID, App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
+	ctx = billed(WithCall(ctx, logID))
 	var a answer
 	var err error
 	if app.Test {
@@ -313,6 +315,7 @@ func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID
 	} else {
 		a, err = s.verifyDirectly(ctx, c, p, &v)
 	}
+	d.Asked = v.Asked
 	if err != nil {
 		return v, s.record(ctx, d, err)
 	}
@@ -332,5 +335,5 @@ func (s *Service) verifyDirectly(ctx context.Context, c Claim, p Picture, v *Ver
 		return answer{}, err
 	}
 	v.Live = x.Faces[0].Live
-	return s.verify(WithCall(ctx, v.LogID), direct, c, p.Image, x.Faces[0].Template, &v.Asked)
+	return s.verify(ctx, direct, c, p.Image, x.Faces[0].Template, &v.Asked)
 }

@@ -18,11 +18,13 @@ type vendor struct {
 	err   error
 	asked int
 	call  string
+	cost  int64
 }
 
 func (v *vendor) Face(ctx context.Context, _ ekyc.Claim, probe []byte) (ekyc.Outcome, ekyc.Score, error) {
 	v.asked++
 	v.call = ekyc.CallOf(ctx)
+	ekyc.Spend(ctx, v.cost)
 	if len(probe) == 0 {
 		return ekyc.Failed, 0, errors.New("no picture came")
 	}

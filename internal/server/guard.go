@@ -11,7 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"shiren/internal/capture"
 	"shiren/internal/ekyc"
+	"shiren/internal/gateway/baidu"
+	"shiren/internal/gateway/huawei"
+	"shiren/internal/gateway/juhe"
 )
 
 // guard stands before every room: it bounds bodies, turns a panic into an answer, and
@@ -46,12 +50,36 @@ func guard(next http.Handler, o Options) http.Handler {
 				log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 					slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes), slog.Duration("took", o.Now().Sub(begun).Round(100*time.Microsecond)))
 			}
+			if o.figures != nil {
+				o.figures.Request(protocol(r.URL.Path), r.Pattern, seen.status, o.Now().Sub(begun))
+			}
 			if p != nil {
 				panic(p)
 			}
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// protocol names who a path belongs to, in figures.
+func protocol(path string) string {
+	for _, p := range []struct {
+		name     string
+		prefixes []string
+	}{
+		{"baidu", baidu.Prefixes},
+		{"juhe", juhe.Prefixes},
+		{"huawei", huawei.Prefixes},
+		{"capture", []string{capture.Prefix + "/"}},
+	} {
+		if slices.ContainsFunc(p.prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {
+			return p.name
+		}
+	}
+	if path == capture.Prefix {
+		return "capture"
+	}
+	return "none"
 }
 
 // client is the address that a request came from: the connection's, or what the proxies

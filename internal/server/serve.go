@@ -49,6 +49,19 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 		listeners = append(listeners, second)
 	}
 
+	if s.Figures != nil {
+		figures, err := listen(ctx, c.Metrics.Address)
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return fmt.Errorf("metrics.address: %w", err)
+		}
+		servers = append(servers, s.httpServer(s.Figures))
+		listeners = append(listeners, figures)
+		s.options.Log.Info("figures can be read", "at", "http://"+figures.Addr().String()+"/metrics")
+	}
+
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var group sync.WaitGroup

@@ -29,6 +29,7 @@ import (
 	"shiren/internal/gateway/baidu"
 	"shiren/internal/gateway/huawei"
 	"shiren/internal/gateway/juhe"
+	"shiren/internal/metrics"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
 	"shiren/internal/store"
@@ -49,6 +50,8 @@ type Options struct {
 	// not closed. One that is not given is opened only beside an engine that is not given
 	// either, so that tests with a scripted engine load no networks.
 	Cards ekyc.CardReader
+
+	figures *metrics.Metrics // nil: nothing is counted
 }
 
 func (o *Options) fill() {
@@ -85,7 +88,8 @@ type Data struct {
 	Registry *registry.Registry // without an Examiner until New
 	Sources  []ekyc.Source      // the registry, and those that are declared
 
-	now func() time.Time
+	now     func() time.Time
+	figures *metrics.Metrics // nil: nothing is counted
 }
 
 // Open opens what is kept, creating it when absent, and brings the declared apps and
@@ -96,7 +100,7 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w; choose another with data in shiren.toml", err)
 	}
-	d := &Data{Config: c, now: o.Now}
+	d := &Data{Config: c, now: o.Now, figures: o.figures}
 	if d.Sealer, err = seal.OpenFile(c.MasterKeyFile(), o.Rand); err != nil {
 		return nil, err
 	}
@@ -127,6 +131,9 @@ func (d *Data) core(o Options) *ekyc.Service {
 		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 	}
 	d.single(s)
+	if d.figures != nil {
+		s.Observer = d.figures
+	}
 	return s
 }
 
@@ -141,6 +148,9 @@ func (d *Data) Purge(ctx context.Context, o Options) (Erased, error) {
 	o.fill()
 	p, err := d.core(o).Purge(ctx)
 	n, lost := d.Store.ForgetUnreadable(ctx, o.Now())
+	if d.figures != nil {
+		d.figures.Purged(p, n)
+	}
 	return Erased{p, n}, errors.Join(err, lost)
 }
 
@@ -177,6 +187,7 @@ type Server struct {
 	*Data
 	Service *ekyc.Service
 	Handler http.Handler
+	Figures http.Handler // /metrics, served at metrics.address; nil where that is empty
 
 	options Options
 	capture *capture.Handler
@@ -209,6 +220,11 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 			o.Videos = v
 		}
 	}
+	if c.Metrics.Address != "" {
+		o.figures = metrics.New()
+		o.Engine, o.Cards = o.figures.Engine(o.Engine, o.Now), o.figures.Cards(o.Cards, o.Now)
+		s.Figures = o.figures.Handler()
+	}
 	s.options = o
 	if s.Data, err = Open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.closeEngine())
@@ -223,6 +239,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: c.FrameAncestors,
 		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
 	})
+	if o.figures != nil {
+		o.figures.Captures(s.capture.Captures)
+	}
 	s.Handler = s.routes(pages != nil)
 	return s, nil
 }

@@ -86,7 +86,9 @@ func New(core Core, cfg Config) http.Handler {
 		return nil, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path")
 	}})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if handle, ok := routes[strings.TrimSuffix(r.URL.Path, "/")]; ok {
+		path := strings.TrimSuffix(r.URL.Path, "/")
+		if handle, ok := routes[path]; ok {
+			r.Pattern = path // as a ServeMux would: the wiring counts by it
 			handle.ServeHTTP(w, r)
 			return
 		}

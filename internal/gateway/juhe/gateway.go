@@ -56,6 +56,7 @@ func New(core Core, cfg Config) http.Handler {
 			h.refuse(w, c, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path"))
 			return
 		}
+		r.Pattern = path // as a ServeMux would: the wiring counts by it
 		reply, err := h.answer(w, c, answer)
 		if err != nil {
 			h.refuse(w, c, err)

@@ -100,7 +100,31 @@ type Config struct {
 	Client  *http.Client // nil: one with Timeout
 	// Pause is how long the breaker lets a source rest; 0 is DefaultPause.
 	Pause time.Duration
+	// Observer is told of calls; nil: nobody is.
+	Observer Observer
 }
+
+// Observer is told of calls, for figures. It must not wait for anything, and is safe for
+// concurrent use.
+type Observer interface {
+	// Called is told of a call that has ended, as the journal is.
+	Called(c Call)
+	// Spared is told of a call that the breaker of a source did not let through.
+	Spared(source string)
+	// Breaker is told of the state of a source's breaker: first, and whenever it changes.
+	Breaker(source string, s State)
+}
+
+// State is the state of a circuit breaker.
+type State string
+
+// The states: calls go through; none does; one does, to see whether the source is back. An
+// open breaker is half-open from the first call after its pause.
+const (
+	BreakerClosed   State = "closed"
+	BreakerOpen     State = "open"
+	BreakerHalfOpen State = "half-open"
+)
 
 // Our choices. A vendor answers in about a second; an attempt has ekyc.SubmitTimeout for
 // all its sources.
@@ -173,6 +197,9 @@ func newGuard(c Config) *guard {
 	if c.Pause == 0 {
 		c.Pause = DefaultPause
 	}
+	if c.Observer != nil {
+		c.Observer.Breaker(c.Name, BreakerClosed)
+	}
 	return &guard{c, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         c.Name,
 		Timeout:      c.Pause,
@@ -182,6 +209,9 @@ func newGuard(c Config) *guard {
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 		OnStateChange: func(name string, _, to gobreaker.State) {
 			c.Log.Warn("a source's circuit breaker changed", "source", name, "state", to.String())
+			if c.Observer != nil {
+				c.Observer.Breaker(name, State(to.String()))
+			}
 		},
 	})}
 }
@@ -202,6 +232,9 @@ type tried struct {
 func (g *guard) do(ctx context.Context, name string, try func(ctx context.Context, id string) tried) error {
 	_, err := g.breaker.Execute(func() (struct{}, error) { return struct{}{}, g.call(ctx, name, try) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		if g.c.Observer != nil {
+			g.c.Observer.Spared(g.c.Name)
+		}
 		return ekyc.Errorf(ekyc.SourceFailed, "the source %s failed several times in a row and is left alone for a moment", g.c.Name)
 	}
 	return err
@@ -229,6 +262,10 @@ func (g *guard) call(ctx context.Context, name string, try func(ctx context.Cont
 	}
 	c.Ended = g.c.Now().UTC()
 	c.Took, c.Code = c.Ended.Sub(c.Begun), ekyc.CodeOf(t.err)
+	ekyc.Spend(ctx, c.Cost)
+	if g.c.Observer != nil {
+		g.c.Observer.Called(c)
+	}
 	// The journal is told also where the caller has gone.
 	if err := g.c.Journal.EndCall(context.WithoutCancel(ctx), c); err != nil {
 		g.c.Log.ErrorContext(ctx, "a source's call stays in the journal as charged", "source", c.Source, "call", c.ID, "err", err)
