@@ -43,7 +43,7 @@ const (
 	// mouthTilt is how far the head may nod, in the same unit, while the mouth opens.
 	mouthTilt = 2.0
 
-	// moveLag is how much later than Cue.For an answer may begin to be seen: the way of
+	// moveLag is how much later than Cue.For an action may begin to be seen: the way of
 	// the cue to the page and of the frame back.
 	moveLag = 400 * time.Millisecond
 )
@@ -392,6 +392,12 @@ const (
 	// every move were the shortest one. Our choice, between a pace of .8 s
 	// and moves that all take as long.
 	distancePace = 500 * time.Millisecond
+	// distanceLag is how much later than Cue.For the middle of a move may be passed, counted as
+	// if the move were the shortest one: 1.9 s after the cue, as actions must have begun. Our
+	// choice. A reaction of .7 s over a line of .6 s is counted as up to 1.75 s; an answer begun
+	// 1.8 s after it was shown, over the quickest line, as 2 s, and whatever stopped short before
+	// as 1.9 s.
+	distanceLag = 200 * time.Millisecond
 )
 
 // baseSize is the size of the face before the first cue: its eye distance in pixels.
@@ -439,9 +445,11 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 			}
 			break
 		}
-		if got.Lag = at - cue.After; at < 0 || early || got.Lag > cue.For+moveLag {
+		longer := farther(from, cue.Scale)
+		latest := cue.For + distanceLag + longer
+		if got.Lag = at - cue.After; at < 0 || early || got.Lag > latest {
 			r.Cues = append(r.Cues, got)
-			return r.unmet("cue %d: the face's size did not pass %.2f from %v to %v after it was asked for", cue.N, half, soonest, cue.For+moveLag)
+			return r.unmet("cue %d: the face's size did not pass %.2f from %v to %v after it was asked for", cue.N, half, soonest, latest.Round(time.Millisecond))
 		}
 		// Until the next move, which may not begin before it is asked for.
 		until := c.end() + moveLag
@@ -472,7 +480,6 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		if !got.Met {
 			return r.unmet("cue %d: size %.2f was asked for; %d frames reached it, %d of %d held it", cue.N, cue.Scale, reached, held, all)
 		}
-		longer := farther(from, cue.Scale)
 		lags, crossings = append(lags, got.Lag-longer), append(crossings, at-longer)
 		from, crossed = cue.Scale, at
 	}
@@ -483,7 +490,7 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 	}
 	order := float64(len(distancePaths))
 	least := soonest - farther(distanceScales[0], distanceScales[len(distanceScales)-1])
-	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+moveLag, most) / order
+	r.Chance = timing(c.Kind, crossings, least, c.Cues[0].For+distanceLag, most) / order
 	return r
 }
 

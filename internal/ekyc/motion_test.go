@@ -47,7 +47,7 @@ func (p person) answer(rng *rand.Rand, c ekyc.Challenge) []ekyc.Sample {
 		lags[i] = p.lag + time.Duration(rng.NormFloat64()*float64(p.spread))
 	}
 	var list []ekyc.Sample
-	end := c.Cues[len(c.Cues)-1].After + 2*time.Second
+	end := c.Cues[len(c.Cues)-1].After + max(2*time.Second, p.lag+600*time.Millisecond)
 	last := -2 * time.Second
 	for at := -time.Second; at < end; at += time.Duration(float64(time.Second) / p.fps) {
 		if rng.Float64() < p.drop {
@@ -225,6 +225,37 @@ func TestMovementsAttacked(t *testing.T) {
 			t.Logf("%s, %s: %d of %d", kind, name, passed, played)
 			if passed > 0 {
 				t.Errorf("%s, %s: %d of %d passed, want none", kind, name, passed, played)
+			}
+		}
+	}
+}
+
+// TestDistanceLateness: a right answer counts while it is as late as a slow person on a slow
+// line, and no longer. docs/capture-protocol.md says until when.
+func TestDistanceLateness(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		begun time.Duration // from a cue to the frames in which the face begins to move
+		want  ekyc.Code
+	}{
+		{"at once", 250 * time.Millisecond, ekyc.OK},
+		{"after .7 s, over a line of .6 s and a slow screen", 1410 * time.Millisecond, ekyc.OK},
+		{"just in time", 1600 * time.Millisecond, ekyc.OK},
+		{"just too late", 1800 * time.Millisecond, ekyc.ChallengeUnmet},
+		{"1.8 s after it was shown, over the quickest line", 1870 * time.Millisecond, ekyc.ChallengeUnmet},
+		{"3 s late", 3 * time.Second, ekyc.ChallengeUnmet},
+	} {
+		src, rng := source(50)
+		p := person{fps: 12, lag: tt.begun} // a film without errors: the middle comes .25 s later
+		for range ekyc.Few(100) {
+			c := drawn(ekyc.LivenessDistance, src)
+			for i := range c.Cues { // the longest pauses: no move is under way when the next is asked for
+				c.Cues[i].After = 1900*time.Millisecond + time.Duration(i)*3300*time.Millisecond
+			}
+			if r := c.Judge(ekyc.LevelLow, p.answer(rng, c)); r.Code != tt.want {
+				t.Errorf("%s: got %q (%s), want %q", tt.name, r.Code, r.Why, tt.want)
+				break
 			}
 		}
 	}
