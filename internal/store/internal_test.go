@@ -255,12 +255,52 @@ func TestFormat1IsStillRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeSession(doc)
+	got, err := decodeSession(doc, new(frozen))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(old(), got); diff != "" {
 		t.Errorf("a document of the first release reads differently (-want +got):\n%s", diff)
+	}
+}
+
+// A session's plan is its own, though the next session with the same text shares what was
+// read of it; and neither the plan nor the key is in the rest of the document.
+func TestFrozenPlans(t *testing.T) {
+	t.Parallel()
+	want := old()
+	want.Plan.Actions, want.Plan.Sources, want.Plan.NextOn = []ekyc.Action{"blink"}, []string{"registry"}, []ekyc.Outcome{ekyc.NoRecord}
+	want.Key = []byte("kept in a column")
+	doc, err := encodeSession(&want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(doc, []byte(`"Consent"`)); n != 1 {
+		t.Errorf("the document has the consent text %d times, want 1", n)
+	}
+	if bytes.Contains(doc, []byte(`"Key"`)) {
+		t.Error("the document holds the session's key")
+	}
+	want.Key = nil
+	plans := new(frozen)
+	for range 2 {
+		got, err := decodeSession(doc, plans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+		got.Plan.Consent.Text["en"] = "spoiled"
+		got.Plan.Actions[0], got.Plan.Sources[0], got.Plan.NextOn[0] = "spoiled", "spoiled", "spoiled"
+	}
+	for i := range 3 * maxFrozen {
+		if _, err := plans.read(fmt.Appendf(nil, `{"Name":"%d"}`, i)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(plans.plans); n > maxFrozen {
+			t.Fatalf("%d plans are kept, want at most %d", n, maxFrozen)
+		}
 	}
 }
 
@@ -273,14 +313,17 @@ func FuzzDecodeSession(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(doc)
-	for _, n := range []int{0, 1, 4, 5, 6, len(doc) - 1} {
+	for _, n := range []int{0, 1, 4, 5, 6, 8, 9, 10, len(doc) - 1} {
 		f.Add(doc[:n])
 	}
-	f.Add([]byte{docFormat, 0xff, 0xff, 0xff, 0xff, '{', '}'})
-	f.Add([]byte{docFormat, 2, 0, 0, 0, '{', '}', 1, 2, 3, 4})
+	f.Add([]byte{docFormat1, 0xff, 0xff, 0xff, 0xff, '{', '}'})
+	f.Add([]byte{docFormat1, 2, 0, 0, 0, '{', '}', 1, 2, 3, 4})
+	f.Add([]byte{docFormat, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, '{', '}'})
+	f.Add([]byte{docFormat, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, '{', '}', '{', '}'})
+	f.Add([]byte{docFormat, 2, 0, 0, 0, 2, 0, 0, 0, '{', '}', '{', '}', 1, 2, 3, 4})
 	f.Add([]byte{docFormat + 1, 2, 0, 0, 0, '{', '}'})
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		first, err := decodeSession(doc)
+		first, err := decodeSession(doc, new(frozen))
 		if err != nil {
 			if !reflect.DeepEqual(first, ekyc.Session{}) {
 				t.Errorf("decodeSession gave a session beside %v", err)
@@ -291,7 +334,7 @@ func FuzzDecodeSession(f *testing.F) {
 		if err != nil {
 			return // moments that JSON cannot hold: the year 10000, after conversion to UTC
 		}
-		second, err := decodeSession(again)
+		second, err := decodeSession(again, new(frozen))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -171,7 +171,7 @@ func (s *Store) openSession(digest, keyText, docText string) (ekyc.Session, erro
 	if err != nil {
 		return ekyc.Session{}, err
 	}
-	ses, err := decodeSession(doc)
+	ses, err := decodeSession(doc, &s.frozen)
 	ses.Key = key
 	return ses, err
 }

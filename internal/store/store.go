@@ -92,6 +92,7 @@ type Store struct {
 
 	bearers  cache[string, ekyc.AppID]
 	switches cache[ekyc.ChargeKind, ekyc.Switch]
+	frozen   frozen
 
 	quit chan struct{}
 	once sync.Once
