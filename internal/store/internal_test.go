@@ -153,6 +153,62 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// A caller that gives up while its write runs is not cut off, with the others of the
+// batch or alone: SQLite would take back what the others wrote.
+func TestGivingUpInTheMiddle(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := openFile(t, dir)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		quitter := func(id string) func(querier) error {
+			return func(q querier) error {
+				_, err := q.ExecContext(gone, `insert into plans (id, app, doc) values ($1, '', '{}')`, id)
+				var n int
+				return errors.Join(err, q.QueryRowContext(gone, `select count(*) from plans`).Scan(&n))
+			}
+		}
+		for _, err := range append(batch(t, s, put("1"), quitter("2"), put("3")), s.writer.do(t.Context(), quitter("4"))) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if got, want := planIDs(t, s), []string{"1", "2", "3", "4"}; !slices.Equal(got, want) {
+			t.Errorf("plans %v, want %v", got, want)
+		}
+	})
+}
+
+// A write that is alone in its transaction leaves nothing behind when it fails or panics,
+// and the next one finds the writer ready.
+func TestFailingAlone(t *testing.T) {
+	t.Parallel()
+	s := openFile(t, t.TempDir())
+	failure := errors.New("refused after writing")
+	if err := s.writer.do(t.Context(), func(q querier) error { return errors.Join(put("1")(q), failure) }); !errors.Is(err, failure) {
+		t.Errorf("got %v, want %v", err, failure)
+	}
+	func() {
+		defer func() {
+			if got := recover(); got != "panicked after writing" {
+				t.Errorf("recovered %v, want the write's panic", got)
+			}
+		}()
+		_ = s.writer.do(t.Context(), func(q querier) error {
+			if err := put("2")(q); err != nil {
+				return err
+			}
+			panic("panicked after writing")
+		})
+	}()
+	if err := s.writer.do(t.Context(), put("3")); err != nil {
+		t.Errorf("the next write: %v", err)
+	}
+	if got, want := planIDs(t, s), []string{"3"}; !slices.Equal(got, want) {
+		t.Errorf("plans %v, want %v", got, want)
+	}
+}
+
 // Nobody is told "written" before the commit: at the moment of the reply another
 // connection sees the row.
 func TestReplyFollowsCommit(t *testing.T) {

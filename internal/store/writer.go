@@ -118,10 +118,19 @@ func (g *group) transact(batch []*op) (err error) {
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}
+		if len(batch) == 1 { // the transaction is its savepoint
+			if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
+				if err := exec(ctx, conn, "rollback"); err != nil {
+					return fmt.Errorf("roll back: %w", err)
+				}
+				return nil
+			}
+			continue
+		}
 		if err := exec(ctx, conn, "savepoint op"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
-		if o.err = o.call(conn); o.err != nil || o.panicked != nil {
+		if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
 			if err := exec(ctx, conn, "rollback to op"); err != nil {
 				return fmt.Errorf("roll back: %w", err)
 			}
@@ -134,6 +143,22 @@ func (g *group) transact(batch []*op) (err error) {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// whole runs statements to their end: SQLite answers an interrupted write by rolling the
+// whole transaction back, the others' writes too.
+type whole struct{ conn *sql.Conn }
+
+func (w whole) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return w.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (w whole) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return w.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (w whole) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return w.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
 func (o *op) call(q querier) error {
