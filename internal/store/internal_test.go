@@ -209,6 +209,71 @@ func TestFailingAlone(t *testing.T) {
 	}
 }
 
+// Long before the writer would copy the log itself, it has been copied beside it.
+func TestCheckpointBesideTheWriter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openFile(t, dir)
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(dir, "shiren.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	text, before := strings.Repeat("x", 1<<10), size()
+	const writes = maxLog / 5 // of at most four pages each
+	for i := range writes {
+		err := s.writer.do(t.Context(), func(q querier) error {
+			_, err := q.ExecContext(t.Context(), `insert into plans (id, app, doc) values ($1, '', $2)`, fmt.Sprint(i), text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size() > before {
+			if i < checkpointAfter {
+				t.Errorf("the log was copied after %d writes, want %d", i, checkpointAfter)
+			}
+			return
+		}
+	}
+	t.Errorf("after %d writes the database file has still %d bytes: nothing was copied into it", writes, before)
+}
+
+// The log does not grow with what is written: it is copied into the database file beside
+// the writer and begins again, or, if the writer never pauses, at maxLog.
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openFile(t, dir)
+	large := strings.Repeat("x", 128<<10)
+	const writes = 2 * checkpointAfter // 64 MiB and more
+	for i := range writes {
+		err := s.writer.do(t.Context(), func(q querier) error {
+			_, err := q.ExecContext(t.Context(), `insert into plans (id, app, doc) values ($1, '', $2) on conflict (id) do update set doc = excluded.doc`, fmt.Sprint(i%8), large)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*-wal"))
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("logs %v, %v; want one", logs, err)
+	}
+	info, err := os.Stat(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, most := info.Size(), int64(maxLog+1024)*4120; got > most {
+		t.Errorf("after %d writes of 128 KiB the log has %d bytes, want at most %d", writes, got, most)
+	}
+	if err := s.writer.do(t.Context(), put("last")); err != nil {
+		t.Error(err)
+	}
+}
+
 // Nobody is told "written" before the commit: at the moment of the reply another
 // connection sees the row.
 func TestReplyFollowsCommit(t *testing.T) {

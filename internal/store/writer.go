@@ -16,7 +16,8 @@ const maxBatch = 256
 // group is SQLite's writer: see "Writing" in the package comment.
 type group struct {
 	db    *sql.DB
-	queue chan *op // unbuffered: what is handed over is run
+	wrote func(n int) // is told how many writes a transaction had; nil for nobody
+	queue chan *op    // unbuffered: what is handed over is run
 	quit  chan struct{}
 	done  chan struct{}
 }
@@ -30,8 +31,8 @@ type op struct {
 	done     chan struct{}
 }
 
-func newGroup(db *sql.DB) *group {
-	g := &group{db: db, queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})}
+func newGroup(db *sql.DB, wrote func(n int)) *group {
+	g := &group{db: db, wrote: wrote, queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})}
 	go g.run()
 	return g
 }
@@ -75,6 +76,9 @@ func (g *group) run() {
 			}
 			for _, o := range batch {
 				close(o.done)
+			}
+			if g.wrote != nil {
+				g.wrote(len(batch))
 			}
 		case <-g.quit:
 			return
