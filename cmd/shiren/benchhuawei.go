@@ -132,14 +132,18 @@ func (a *app) bareSM2(key *huawei.PrivateKey, n int) (float64, error) {
 
 // queries are result queries ready to be sent, each once.
 type queries struct {
-	target  *target
-	client  *huawei.Client
-	message huawei.ResultRequest
-	ready   []*http.Request
-	next    atomic.Int64
+	target   *target
+	client   *huawei.Client
+	messages []huawei.ResultRequest
+	ready    []*http.Request
+	next     atomic.Int64
 }
 
-// huaweiMaterial gives the target's app its keys and a session that was verified.
+// resultSessions is how many sessions the queries ask for in turn: a backend asks for each of
+// its own once, so that no figure may rest on asking for one again and again.
+const resultSessions = 500
+
+// huaweiMaterial gives the target's app its keys and sessions that were verified.
 func (a *app) huaweiMaterial(ctx context.Context, t *target, dev *huawei.PrivateKey) (*queries, error) {
 	cfg, err := config.Load(filepath.Join(t.dir, "shiren.toml"), nil, nil)
 	if err != nil {
@@ -170,33 +174,34 @@ func (a *app) huaweiMaterial(ctx context.Context, t *target, dev *huawei.Private
 	if err != nil {
 		return nil, err
 	}
-	key, err := d.Sealer.NewKey()
-	if err != nil {
-		return nil, err
-	}
-	now := a.now().UTC()
-	s := ekyc.Session{
-		Token: "BenchmarkBenchmarkBench2", App: benchApp, Plan: plan, Opened: now, Key: key, Opener: gateway.Opener, Subject: "88e9eae22447d7a138357cbf0af2d9a3",
-		Agreement: &ekyc.Agreement{Version: plan.Consent.Version, At: now},
-	}
-	n, err := s.Begin(now, "1")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Finish(now, n, ekyc.Findings{Measured: true, Live: 0.97}); err != nil {
-		return nil, err
-	}
-	if err := d.Store.CreateSession(ctx, s); err != nil {
-		return nil, err
-	}
-	core := &ekyc.Service{Sealer: d.Sealer}
-	return &queries{
-		target: t, message: huawei.ResultRequest{VerifyResultID: core.Receipt(s.Token, n), OpenID: string(s.Subject)},
+	q := &queries{
+		target: t,
 		client: &huawei.Client{
 			Base: t.base, ClientID: benchApp, ClientSecret: benchSecret, SignKeyID: "DEV", SignKey: dev,
 			PlatformSignKeyID: "PP", PlatformSignKey: ours.Public(), Now: a.now, Rand: a.rand,
 		},
-	}, nil
+	}
+	core := &ekyc.Service{Sealer: d.Sealer}
+	for i := range resultSessions {
+		now := a.now().UTC()
+		s := ekyc.Session{
+			Token: ekyc.Token(fmt.Sprintf("BenchmarkBenchmark%06d", i)), App: benchApp, Plan: plan, Opened: now, Opener: gateway.Opener,
+			Subject:   ekyc.SubjectID(fmt.Sprintf("88e9eae22447d7a138357cbf0a%06d", i)),
+			Agreement: &ekyc.Agreement{Version: plan.Consent.Version, At: now},
+		}
+		n, err := s.Begin(now, "1")
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.Finish(now, n, ekyc.Findings{Measured: true, Live: 0.97}); err != nil {
+			return nil, err
+		}
+		if err := d.Store.CreateSession(ctx, s); err != nil {
+			return nil, err
+		}
+		q.messages = append(q.messages, huawei.ResultRequest{VerifyResultID: core.Receipt(s.Token, n), OpenID: string(s.Subject)})
+	}
+	return q, nil
 }
 
 // sign makes n queries; what was left of earlier ones is dropped.
@@ -204,7 +209,7 @@ func (q *queries) sign(n int) error {
 	q.ready = make([]*http.Request, n)
 	q.next.Store(0)
 	for i := range q.ready {
-		r, err := q.client.Request(context.Background(), huawei.PathFaceResult, q.message)
+		r, err := q.client.Request(context.Background(), huawei.PathFaceResult, q.messages[i%len(q.messages)])
 		if err != nil {
 			return err
 		}

@@ -153,6 +153,127 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// A caller that gives up while its write runs is not cut off, with the others of the
+// batch or alone: SQLite would take back what the others wrote.
+func TestGivingUpInTheMiddle(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := openFile(t, dir)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		quitter := func(id string) func(querier) error {
+			return func(q querier) error {
+				_, err := q.ExecContext(gone, `insert into plans (id, app, doc) values ($1, '', '{}')`, id)
+				var n int
+				return errors.Join(err, q.QueryRowContext(gone, `select count(*) from plans`).Scan(&n))
+			}
+		}
+		for _, err := range append(batch(t, s, put("1"), quitter("2"), put("3")), s.writer.do(t.Context(), quitter("4"))) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if got, want := planIDs(t, s), []string{"1", "2", "3", "4"}; !slices.Equal(got, want) {
+			t.Errorf("plans %v, want %v", got, want)
+		}
+	})
+}
+
+// A write that is alone in its transaction leaves nothing behind when it fails or panics,
+// and the next one finds the writer ready.
+func TestFailingAlone(t *testing.T) {
+	t.Parallel()
+	s := openFile(t, t.TempDir())
+	failure := errors.New("refused after writing")
+	if err := s.writer.do(t.Context(), func(q querier) error { return errors.Join(put("1")(q), failure) }); !errors.Is(err, failure) {
+		t.Errorf("got %v, want %v", err, failure)
+	}
+	func() {
+		defer func() {
+			if got := recover(); got != "panicked after writing" {
+				t.Errorf("recovered %v, want the write's panic", got)
+			}
+		}()
+		_ = s.writer.do(t.Context(), func(q querier) error {
+			if err := put("2")(q); err != nil {
+				return err
+			}
+			panic("panicked after writing")
+		})
+	}()
+	if err := s.writer.do(t.Context(), put("3")); err != nil {
+		t.Errorf("the next write: %v", err)
+	}
+	if got, want := planIDs(t, s), []string{"3"}; !slices.Equal(got, want) {
+		t.Errorf("plans %v, want %v", got, want)
+	}
+}
+
+// Long before the writer would copy the log itself, it has been copied beside it.
+func TestCheckpointBesideTheWriter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openFile(t, dir)
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(dir, "shiren.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	text, before := strings.Repeat("x", 1<<10), size()
+	const writes = maxLog / 5 // of at most four pages each
+	for i := range writes {
+		err := s.writer.do(t.Context(), func(q querier) error {
+			_, err := q.ExecContext(t.Context(), `insert into plans (id, app, doc) values ($1, '', $2)`, fmt.Sprint(i), text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size() > before {
+			if i < checkpointAfter {
+				t.Errorf("the log was copied after %d writes, want %d", i, checkpointAfter)
+			}
+			return
+		}
+	}
+	t.Errorf("after %d writes the database file has still %d bytes: nothing was copied into it", writes, before)
+}
+
+// The log does not grow with what is written: it is copied into the database file beside
+// the writer and begins again, or, if the writer never pauses, at maxLog.
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openFile(t, dir)
+	large := strings.Repeat("x", 128<<10)
+	const writes = 2 * checkpointAfter // 64 MiB and more
+	for i := range writes {
+		err := s.writer.do(t.Context(), func(q querier) error {
+			_, err := q.ExecContext(t.Context(), `insert into plans (id, app, doc) values ($1, '', $2) on conflict (id) do update set doc = excluded.doc`, fmt.Sprint(i%8), large)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*-wal"))
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("logs %v, %v; want one", logs, err)
+	}
+	info, err := os.Stat(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, most := info.Size(), int64(maxLog+1024)*4120; got > most {
+		t.Errorf("after %d writes of 128 KiB the log has %d bytes, want at most %d", writes, got, most)
+	}
+	if err := s.writer.do(t.Context(), put("last")); err != nil {
+		t.Error(err)
+	}
+}
+
 // Nobody is told "written" before the commit: at the moment of the reply another
 // connection sees the row.
 func TestReplyFollowsCommit(t *testing.T) {
@@ -255,12 +376,52 @@ func TestFormat1IsStillRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeSession(doc)
+	got, err := decodeSession(doc, new(frozen))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(old(), got); diff != "" {
 		t.Errorf("a document of the first release reads differently (-want +got):\n%s", diff)
+	}
+}
+
+// A session's plan is its own, though the next session with the same text shares what was
+// read of it; and neither the plan nor the key is in the rest of the document.
+func TestFrozenPlans(t *testing.T) {
+	t.Parallel()
+	want := old()
+	want.Plan.Actions, want.Plan.Sources, want.Plan.NextOn = []ekyc.Action{"blink"}, []string{"registry"}, []ekyc.Outcome{ekyc.NoRecord}
+	want.Key = []byte("kept in a column")
+	doc, err := encodeSession(&want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(doc, []byte(`"Consent"`)); n != 1 {
+		t.Errorf("the document has the consent text %d times, want 1", n)
+	}
+	if bytes.Contains(doc, []byte(`"Key"`)) {
+		t.Error("the document holds the session's key")
+	}
+	want.Key = nil
+	plans := new(frozen)
+	for range 2 {
+		got, err := decodeSession(doc, plans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+		got.Plan.Consent.Text["en"] = "spoiled"
+		got.Plan.Actions[0], got.Plan.Sources[0], got.Plan.NextOn[0] = "spoiled", "spoiled", "spoiled"
+	}
+	for i := range 3 * maxFrozen {
+		if _, err := plans.read(fmt.Appendf(nil, `{"Name":"%d"}`, i)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(plans.plans); n > maxFrozen {
+			t.Fatalf("%d plans are kept, want at most %d", n, maxFrozen)
+		}
 	}
 }
 
@@ -273,14 +434,17 @@ func FuzzDecodeSession(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(doc)
-	for _, n := range []int{0, 1, 4, 5, 6, len(doc) - 1} {
+	for _, n := range []int{0, 1, 4, 5, 6, 8, 9, 10, len(doc) - 1} {
 		f.Add(doc[:n])
 	}
-	f.Add([]byte{docFormat, 0xff, 0xff, 0xff, 0xff, '{', '}'})
-	f.Add([]byte{docFormat, 2, 0, 0, 0, '{', '}', 1, 2, 3, 4})
+	f.Add([]byte{docFormat1, 0xff, 0xff, 0xff, 0xff, '{', '}'})
+	f.Add([]byte{docFormat1, 2, 0, 0, 0, '{', '}', 1, 2, 3, 4})
+	f.Add([]byte{docFormat, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, '{', '}'})
+	f.Add([]byte{docFormat, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, '{', '}', '{', '}'})
+	f.Add([]byte{docFormat, 2, 0, 0, 0, 2, 0, 0, 0, '{', '}', '{', '}', 1, 2, 3, 4})
 	f.Add([]byte{docFormat + 1, 2, 0, 0, 0, '{', '}'})
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		first, err := decodeSession(doc)
+		first, err := decodeSession(doc, new(frozen))
 		if err != nil {
 			if !reflect.DeepEqual(first, ekyc.Session{}) {
 				t.Errorf("decodeSession gave a session beside %v", err)
@@ -291,7 +455,7 @@ func FuzzDecodeSession(f *testing.F) {
 		if err != nil {
 			return // moments that JSON cannot hold: the year 10000, after conversion to UTC
 		}
-		second, err := decodeSession(again)
+		second, err := decodeSession(again, new(frozen))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -144,6 +144,9 @@ func (u *update) store(ctx context.Context, q querier) error {
 
 func (s *Store) session(ctx context.Context, q querier, digest, lock string) (ses ekyc.Session, version int64, err error) {
 	var key, doc string
+	if s.local && ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	err = q.QueryRowContext(ctx, `select version, data_key, doc from sessions where token_digest = $1`+lock, digest).
 		Scan(&version, &key, &doc)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -171,7 +174,7 @@ func (s *Store) openSession(digest, keyText, docText string) (ekyc.Session, erro
 	if err != nil {
 		return ekyc.Session{}, err
 	}
-	ses, err := decodeSession(doc)
+	ses, err := decodeSession(doc, &s.frozen)
 	ses.Key = key
 	return ses, err
 }

@@ -13,7 +13,8 @@
 // PostgreSQL with its synchronous_commit. On SQLite one goroutine writes: it takes every
 // write that waits, runs them in one transaction, each inside a savepoint of its own so
 // that one that fails takes nothing with it, commits once, and only then lets the callers
-// go on. On PostgreSQL each write is a transaction, repeated when the server reports a
+// go on. Checkpoints, which copy the log into the database file and wait for the disk twice,
+// are made beside the writer: see checkpointer. On PostgreSQL each write is a transaction, repeated when the server reports a
 // serialisation failure or a deadlock.
 //
 // An update reads, runs the caller's function outside any transaction, and writes on
@@ -82,6 +83,7 @@ type Store struct {
 	sealer ekyc.Sealer
 	read   *sql.DB
 	writer writer
+	local  bool   // reading one row takes microseconds: less than watching over a context
 	lock   string // appended to a select inside a write: locks the row
 	closes []func() error
 
@@ -92,6 +94,7 @@ type Store struct {
 
 	bearers  cache[string, ekyc.AppID]
 	switches cache[ekyc.ChargeKind, ekyc.Switch]
+	frozen   frozen
 
 	quit chan struct{}
 	once sync.Once
@@ -180,7 +183,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	if err := migrateSQLite(ctx, db); err != nil {
 		return err
 	}
-	s.read = db
+	s.read, s.local = db, true
 	if !memory { // a database in memory is its connection
 		if s.read, err = openSQLite(path, url.Values{"_query_only": {"on"}}); err != nil {
 			return err
@@ -190,7 +193,16 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 		s.read.SetMaxOpenConns(n)
 		s.read.SetMaxIdleConns(n)
 	}
-	s.writer = newGroup(db)
+	var wrote func(int)
+	if !memory {
+		c, err := newCheckpointer(ctx, path, db)
+		if err != nil {
+			return err
+		}
+		s.closes = append(s.closes, c.close)
+		wrote = c.wrote
+	}
+	s.writer = newGroup(db, wrote)
 	return nil
 }
 

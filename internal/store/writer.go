@@ -16,7 +16,8 @@ const maxBatch = 256
 // group is SQLite's writer: see "Writing" in the package comment.
 type group struct {
 	db    *sql.DB
-	queue chan *op // unbuffered: what is handed over is run
+	wrote func(n int) // is told how many writes a transaction had; nil for nobody
+	queue chan *op    // unbuffered: what is handed over is run
 	quit  chan struct{}
 	done  chan struct{}
 }
@@ -30,8 +31,8 @@ type op struct {
 	done     chan struct{}
 }
 
-func newGroup(db *sql.DB) *group {
-	g := &group{db: db, queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})}
+func newGroup(db *sql.DB, wrote func(n int)) *group {
+	g := &group{db: db, wrote: wrote, queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})}
 	go g.run()
 	return g
 }
@@ -76,6 +77,9 @@ func (g *group) run() {
 			for _, o := range batch {
 				close(o.done)
 			}
+			if g.wrote != nil {
+				g.wrote(len(batch))
+			}
 		case <-g.quit:
 			return
 		}
@@ -118,10 +122,19 @@ func (g *group) transact(batch []*op) (err error) {
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}
+		if len(batch) == 1 { // the transaction is its savepoint
+			if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
+				if err := exec(ctx, conn, "rollback"); err != nil {
+					return fmt.Errorf("roll back: %w", err)
+				}
+				return nil
+			}
+			continue
+		}
 		if err := exec(ctx, conn, "savepoint op"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
-		if o.err = o.call(conn); o.err != nil || o.panicked != nil {
+		if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
 			if err := exec(ctx, conn, "rollback to op"); err != nil {
 				return fmt.Errorf("roll back: %w", err)
 			}
@@ -134,6 +147,22 @@ func (g *group) transact(batch []*op) (err error) {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// whole runs statements to their end: SQLite answers an interrupted write by rolling the
+// whole transaction back, the others' writes too.
+type whole struct{ conn *sql.Conn }
+
+func (w whole) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return w.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (w whole) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return w.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (w whole) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return w.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
 func (o *op) call(q querier) error {
