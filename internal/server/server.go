@@ -121,13 +121,11 @@ func (d *Data) Close() error { return d.Store.Close() }
 
 // core is the service without an engine: enough for Purge and for reading sessions.
 func (d *Data) core(o Options) *ekyc.Service {
-	s := &ekyc.Service{
+	return &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer,
 		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log, Sources: d.Sources, Order: d.Config.Order(),
 		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 	}
-	d.single(s)
-	return s
 }
 
 // Erased is what Purge removed.
