@@ -336,22 +336,29 @@ func measured(a answer) (likeness, error) {
 	return likeness{outcome: out, score: a.comparison.Score, compared: true}, nil
 }
 
-// ParseElements reads what people type of themselves. Codes: BadIDNumber, BadMobile, BadName.
+// ParseElements reads what people type of themselves. Codes: BadIDNumber, BadMobile, BadName,
+// in this order.
 func ParseElements(name, number, mobile string) (Claim, cnid.Mobile, error) {
+	c, err := ParsePerson(name, number)
+	m, bad := cnid.ParseMobile(mobile)
+	if bad != nil && CodeOf(err) != BadIDNumber {
+		err = &Error{Code: BadMobile, Detail: bad.Error()}
+	}
+	return c, m, err
+}
+
+// ParsePerson is ParseElements of name and number: those of an identity card, or of a
+// residence permit where the number is one's.
+func ParsePerson(name, number string) (Claim, error) {
 	id, err := cnid.ParseNumber(number)
 	if err != nil {
-		return Claim{}, "", &Error{Code: BadIDNumber, Detail: err.Error()}
-	}
-	m, err := cnid.ParseMobile(mobile)
-	if err != nil {
-		return Claim{}, "", &Error{Code: BadMobile, Detail: err.Error()}
+		return Claim{}, &Error{Code: BadIDNumber, Detail: err.Error()}
 	}
 	t := IDCard
 	if id.ResidencePermit() {
 		t = ResidencePermit
 	}
-	c, err := ParseClaim(name, string(id), t)
-	return c, m, err
+	return ParseClaim(name, string(id), t)
 }
 
 var errScripted = errors.New("scripted by the sandbox")
