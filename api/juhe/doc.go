@@ -6,6 +6,9 @@
 // number, a mobile number and a portrait, and answers which of them belong together, as
 // one of seventeen results: see Res.
 //
+// Two siblings of three elements each are here as far as they are known: verifyface/verify
+// and telecom/query.
+//
 // A reply has error_code 0 and a result, and was charged; or another error_code, and was
 // not. Both come with HTTP status 200. Client turns the latter into *Error. A result that
 // says "does not match" is an answer, not an error.

@@ -2,108 +2,33 @@ package baidu
 
 import (
 	"crypto/rand"
-	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	api "shiren/api/baidu"
+	"shiren/conformance/fixture"
 	"shiren/internal/ekyc"
 	"shiren/internal/source/upstream"
 	"shiren/internal/store"
 	"shiren/internal/testkit"
 )
 
-// between is what stands between two servers: a proxy that can be told to misbehave towards
-// everything but the exchange of credentials.
-type between struct {
-	mu    sync.Mutex
-	fault string
-	proxy http.Handler
-	gone  chan struct{} // closed when the test ends: what hangs lets go
-}
-
-func (b *between) set(fault string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.fault = fault
-}
-
-func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b.mu.Lock()
-	fault := b.fault
-	b.mu.Unlock()
-	if strings.HasPrefix(r.URL.Path, "/oauth/") && fault != "everything is 500" {
-		fault = ""
-	}
-	hijack := func(send string) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		conn, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			panic(err)
-		}
-		_, _ = io.WriteString(conn, send)
-		_ = conn.Close()
-	}
-	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-	switch fault {
-	case "":
-		b.proxy.ServeHTTP(w, r)
-	case "slow":
-		_, _ = io.Copy(io.Discard, r.Body)
-		select {
-		case <-r.Context().Done():
-		case <-b.gone:
-		}
-	case "hung up":
-		hijack("")
-	case "cut off":
-		hijack(head + "Content-Length: 500\r\n\r\n" + `{"error_code":0,"result":{"score":9`)
-	case "cut where it is still JSON":
-		hijack(head + "Content-Length: 500\r\n\r\n" + `{"error_code":0,"result":{"score":9}}`)
-	case "not JSON":
-		hijack(head + "Content-Length: 5\r\n\r\n" + `<html`)
-	case "JSON of something else":
-		hijack(head + "Content-Length: 15\r\n\r\n" + `{"status":"ok"}`)
-	case "a result without a score":
-		reply := `{"error_code":0,"error_msg":"SUCCESS","result":{"verify_status":0}}`
-		hijack(head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(reply)) + reply)
-	case "500", "everything is 500":
-		w.WriteHeader(http.StatusInternalServerError)
-	default:
-		panic("no such fault: " + fault)
-	}
-}
-
 // pair is two whole services: people verify themselves with the near one, and the far one
 // knows them.
 type pair struct {
 	near, far *world
-	between   *between
+	between   *fixture.Between
 	calls     *store.Calls
 }
 
 func newPair(t *testing.T, kind string) *pair {
 	p := &pair{near: newWorld(t), far: newWorld(t)}
 	far := p.far.serve()
-	target, err := url.Parse(far.URL)
-	p.far.Must(err)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
-	p.between = &between{proxy: proxy, gone: make(chan struct{})}
-	middle := httptest.NewServer(p.between)
-	middle.Config.ErrorLog = proxy.ErrorLog
-	t.Cleanup(func() { close(p.between.gone); middle.Close() })
+	p.between = fixture.NewBetween(t, far.URL)
 	p.calls = p.near.Store.(*store.Store).Calls()
 	src, err := upstream.Open(upstream.Config{
-		Name: "far", Kind: kind, Address: middle.URL, Key: p.far.App.Key, Secret: string(p.far.App.Secret), Cost: 350_000, Timeout: time.Second,
+		Name: "far", Kind: kind, Address: p.between.URL, Key: p.far.App.Key, Secret: string(p.far.App.Secret), Cost: 350_000, Timeout: time.Second,
 		Journal: p.calls, Now: p.near.Clock.Now, Rand: rand.Reader, Log: p.near.Log, Pause: time.Millisecond,
 		Local: ekyc.Source{Identity: p.near.Authority, Portrait: p.near.Authority},
 	})
@@ -184,23 +109,20 @@ func TestPairFaults(t *testing.T) {
 	p := newPair(t, upstream.BaiduV4)
 	p.far.Do("authority " + pairNumber + " " + pairName + " zhang")
 	zhang := testkit.Face{Person: "zhang"}
-	faults := []string{
-		"slow", "hung up", "cut off", "cut where it is still JSON", "not JSON", "JSON of something else", "a result without a score", "500",
-	}
-	for _, fault := range faults {
-		p.between.set(fault)
+	for _, fault := range fixture.Faults {
+		p.between.Set(fault)
 		a, r := p.verify(t, pairName, zhang)
 		if a.Outcome != ekyc.Failed || a.Code != ekyc.SourceFailed || len(a.Charges) != 0 || r.Code != "222361" || r.IsVerifyPassed || r.IsCharged {
 			t.Errorf("%s: got %s/%q, %d charges, getall %+v; want no answer, free of charge", fault, a.Outcome, a.Code, len(a.Charges), r)
 		}
-		p.between.set("")
+		p.between.Set("")
 		// In between it works: five faults in a row would open the breaker.
 		if a, _ := p.verify(t, pairName, zhang); a.Outcome != ekyc.Match {
 			t.Errorf("after %s: got %s/%q, want a match", fault, a.Outcome, a.Code)
 		}
 	}
 	totals, err := p.calls.Totals(t.Context(), time.Time{})
-	n := int64(len(faults))
+	n := int64(len(fixture.Faults))
 	if err != nil || len(totals) != 1 || totals[0].Calls != 2*n || totals[0].Failed != n || totals[0].Unfinished != 0 || totals[0].Charged != 2*n || totals[0].Cost != 2*n*350_000 {
 		t.Errorf("totals %+v, %v; want %d calls of which %d failed, all counted as charged", totals, err, 2*n, n)
 	}
@@ -215,11 +137,11 @@ func TestPairFaults(t *testing.T) {
 func TestPairRefusing(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, upstream.BaiduV4)
-	p.between.set("everything is 500")
+	p.between.Set("everything is 500")
 	if a, _ := p.verify(t, pairName, testkit.Face{Person: "zhang"}); a.Code != ekyc.SourceFailed {
 		t.Errorf("no credentials: got %q, want %q", a.Code, ekyc.SourceFailed)
 	}
-	p.between.set("")
+	p.between.Set("")
 	p.far.Do("disable")
 	if a, _ := p.verify(t, pairName, testkit.Face{Person: "zhang"}); a.Code != ekyc.SourceFailed {
 		t.Errorf("switched off: got %q, want %q", a.Code, ekyc.SourceFailed)
@@ -242,7 +164,7 @@ func TestPairMatch(t *testing.T) {
 	if n, err := p.far.Store.Charged(t.Context(), p.far.App.ID, ekyc.ChargeMatch); n != 2 || err != nil {
 		t.Errorf("the far server charged %d, %v; want 2 matches", n, err)
 	}
-	p.between.set("cut off")
+	p.between.Set("cut off")
 	if a, _ := p.verify(t, pairName, testkit.Face{Person: "zhang"}); a.Code != ekyc.SourceFailed {
 		t.Errorf("cut off: got %q, want %q", a.Code, ekyc.SourceFailed)
 	}
@@ -266,7 +188,7 @@ func TestPairOfDirectCalls(t *testing.T) {
 	}
 	_, err := ask("李四", "zhang")
 	wantCode(t, "another name", err, api.IdentityMismatch)
-	p.between.set("cut off")
+	p.between.Set("cut off")
 	_, err = ask(pairName, "zhang")
 	wantCode(t, "cut off", err, api.SystemBusy)
 }

@@ -336,7 +336,7 @@ func TestNpmSMCrypto(t *testing.T) {
 func TestABackendOnNpmSMCrypto(t *testing.T) {
 	t.Parallel()
 	n, w := smCrypto(t), newWorld(t)
-	w.do("authority 11010519491231002X 张三丰 zhang")
+	w.Given("authority 11010519491231002X 张三丰 zhang")
 	srv := httptest.NewServer(w.handler)
 	t.Cleanup(srv.Close)
 	call := func(path string, body map[string]any, fields ...string) map[string]any {
@@ -356,22 +356,22 @@ func TestABackendOnNpmSMCrypto(t *testing.T) {
 		a, _ := r["answer"].(map[string]any)
 		return a
 	}
-	open := w.vars["$OPEN"]
+	open := w.Vars["$OPEN"]
 	a := call(api.PathFacePreverify, map[string]any{"credentialType": "01", "credentialIdNo": "11010519491231002X", "realName": "张三丰", "openId": open}, "credentialIdNo", "realName")
 	id, _ := a["preVerifyId"].(string)
 	if _, err := w.Walk(ekyc.Token(id), testkit.Face{Person: "zhang"}); err != nil {
 		t.Fatalf("%v: %v", a, err)
 	}
-	w.vars["$R"] = id
+	w.Vars["$R"] = id
 	w.ended("R")
-	if a := call(api.PathFaceResult, map[string]any{"verifyResultId": w.vars["$R"], "openId": open}); a["verifyResult"] != true {
+	if a := call(api.PathFaceResult, map[string]any{"verifyResultId": w.Vars["$R"], "openId": open}); a["verifyResult"] != true {
 		t.Errorf("got %v", a)
 	}
 	if a := call(api.PathFaceResult, map[string]any{"verifyResultId": "x", "openId": open, "more": nil, "list": []any{map[string]any{"b": 1, "a": nil}}}); a["subCode"] != "INVALID_ARGUMENTS" {
 		t.Errorf("got %v", a)
 	}
-	w.do("disclose A")
-	if a := call(api.PathAuthResult, map[string]any{"realNameAuthId": w.vars["$A"], "openId": open}); a["realName"] != "张三丰" || a["credentialIdNo"] != "11010519491231002X" {
+	w.Given("disclose A")
+	if a := call(api.PathAuthResult, map[string]any{"realNameAuthId": w.Vars["$A"], "openId": open}); a["realName"] != "张三丰" || a["credentialIdNo"] != "11010519491231002X" {
 		t.Errorf("got %v", a)
 	}
 }

@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -13,9 +15,11 @@ import (
 	"testing"
 
 	bd "shiren/api/baidu"
+	hw "shiren/api/huawei"
 	jh "shiren/api/juhe"
 	"shiren/internal/ekyc"
 	"shiren/internal/gateway/baidu"
+	"shiren/internal/gateway/huawei"
 	"shiren/internal/gateway/juhe"
 	"shiren/internal/testkit"
 )
@@ -58,19 +62,23 @@ $ bin/shiren sandbox picture no_face -o no_face.jpg
 What each protocol answers. *Name* is that of the picture, too. **Juhe**: ` + "`res`" + ` of the four-element check, or its
 ` + "`error_code`" + `. **Baidu, identity**: of a plan with 权威人脸库比对, the ` + "`error_code`" + ` of ` + "`idcard/submit`" + `, or, after
 "then", of ` + "`result/detail`" + `. **Baidu, upload**: the same of ` + "`uploadMatchImage`" + ` and ` + "`result/detail`" + `, for the picture.
-**Baidu, match**: ` + "`mingjing/match`" + ` with the picture.
+**Baidu, match**: ` + "`mingjing/match`" + ` with the picture. **Huawei**: what ` + "`face-verification/preverify`" + ` answers (` + "`resultCode` and `subCode`" + `), or,
+after "then", what somebody who went through the page gets: ` + "`face-verification/result`" + ` (` + "`verifyResult`" + `), or the code that the page
+hands to the app in place of a result id. Only the page hands on a result id, so this one protocol needs a camera, before
+which anything may be; the other columns need none.
 
 The parameter errors of each protocol (Juhe 280101 to 280104, for instance) need no magic: send what they complain of.
 
-| name | number | Juhe | Baidu, identity | Baidu, upload | Baidu, match |
-|---|---|---|---|---|---|
+| name | number | Juhe | Baidu, identity | Baidu, upload | Baidu, match | Huawei |
+|---|---|---|---|---|---|---|
 `
 
-// world is an app in test mode with both gateways.
+// world is an app in test mode with all gateways.
 type world struct {
 	*testkit.Kit
-	baidu, juhe http.Handler
-	access      string
+	baidu, juhe, huawei http.Handler
+	access              string
+	client              *hw.Client // of huawei
 }
 
 func newWorld(t *testing.T) *world {
@@ -82,7 +90,65 @@ func newWorld(t *testing.T) *world {
 	g, err := w.Grant(w.Ctx, w.App.Key, string(w.App.Secret))
 	w.must(err)
 	w.access = bd.AccessToken{Nonce: g.Nonce, Tag: g.Tag, Expires: g.Expires, App: string(g.App)}.String()
+	w.huawei = huawei.New(w.Service, huawei.Config{Now: w.Clock.Now, Rand: rand.Reader, Log: w.Log})
+	key := func(id string, use ekyc.KeyUse, ours bool) *hw.PrivateKey {
+		k, err := hw.GenerateKey(rand.Reader)
+		w.must(err)
+		spki, err := k.Public().SPKI()
+		w.must(err)
+		a := ekyc.AppKey{App: w.App.ID, ID: id, Use: use, Ours: ours, Public: spki, Created: w.Clock.Now()}
+		if ours {
+			der, err := k.PKCS8()
+			w.must(err)
+			a.Private = ekyc.Secret(base64.StdEncoding.EncodeToString(der))
+		}
+		w.must(w.Kept.PutAppKey(w.Ctx, a))
+		return k
+	}
+	w.client = &hw.Client{
+		Base: "http://x", ClientID: string(w.App.ID), ClientSecret: string(w.App.Secret),
+		SignKeyID: "DEV_SIGN", SignKey: key("DEV_SIGN", ekyc.KeySign, false),
+		PlatformSignKeyID: "PP_SIGN", PlatformSignKey: key("PP_SIGN", ekyc.KeySign, true).Public(),
+		EncKeyID: "DEV_ENC", EncKey: key("DEV_ENC", ekyc.KeyEncrypt, false),
+		PlatformEncKeyID: "PP_ENC", PlatformEncKey: key("PP_ENC", ekyc.KeyEncrypt, true).Public(),
+		Now: w.Clock.Now, Rand: rand.Reader, HTTP: &http.Client{Transport: w},
+	}
 	return w
+}
+
+// RoundTrip serves Huawei's client without a network.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	w.huawei.ServeHTTP(rec, r)
+	return rec.Result(), nil
+}
+
+// realName is what Huawei's face real-name service answers of a user whose identity is magic.
+func (w *world) realName(c ekyc.SandboxCase) string {
+	w.T.Helper()
+	user := "user of " + c.Name
+	id, err := w.client.FacePreverify(w.Ctx, user, "测试", string(c.Number))
+	var refusal *hw.Error
+	if errors.As(err, &refusal) {
+		return strings.TrimSpace(refusal.Result + " " + refusal.Sub)
+	}
+	w.must(err)
+	// What the page shows of cases without an attempt is in what it hands on.
+	_, _ = w.Walk(ekyc.Token(id), testkit.Face{Person: "anybody"})
+	ses, err := w.Attend(w.Ctx, ekyc.Token(id))
+	w.must(err)
+	var a *ekyc.Attempt
+	if n := len(ses.Attempts); n > 0 {
+		a = &ses.Attempts[n-1]
+	}
+	handed := huawei.Onward(w.Service)(&ses, a, "").Params
+	receipt, ok := handed["verifyResultId"]
+	if !ok {
+		return "then " + handed["code"]
+	}
+	matches, err := w.client.FaceResult(w.Ctx, receipt, user)
+	w.must(err)
+	return fmt.Sprintf("then %v", matches)
 }
 
 func (w *world) must(err error) {
@@ -167,7 +233,7 @@ func (w *world) row(c ekyc.SandboxCase) string {
 		w.must(json.Unmarshal(result, &m))
 		match = fmt.Sprintf("score %v", m.Score)
 	}
-	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |\n", c.Name, string(c.Number), w.elements(c), identity, upload, match)
+	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, string(c.Number), w.elements(c), identity, upload, match, w.realName(c))
 }
 
 func TestDocument(t *testing.T) {
@@ -202,6 +268,15 @@ func TestDocument(t *testing.T) {
 	for r := jh.AllMatch; r <= jh.IdentityUncheckedMobileBad; r++ {
 		if !strings.Contains(b.String(), fmt.Sprintf("res %d", r)) {
 			t.Errorf("no magic identity is answered res %d", r)
+		}
+	}
+	// Of Huawei's those that depend on who somebody is, or on what the camera saw.
+	for _, said := range []string{
+		"then true", "then false", hw.NotCertified.Sub, hw.RareCharacters.Sub, "then " + string(hw.AppNotLive), "then " + string(hw.AppCameraRefused),
+		"then " + string(hw.AppCancelled), "then " + string(hw.AppInternal),
+	} {
+		if !strings.Contains(b.String(), said) {
+			t.Errorf("no magic identity is answered %s", said)
 		}
 	}
 }

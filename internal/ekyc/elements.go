@@ -1,9 +1,11 @@
 package ekyc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"shiren/internal/cnid"
@@ -21,6 +23,9 @@ type ElementsRequest struct {
 	Image  []byte // of the person
 	LogID  string
 	Ref    string // what the relying party is told to call it
+	// MobileOnly asks about the mobile number alone, which is that of a name and a number:
+	// Image is not looked at, and Identity and Portrait are NotRun.
+	MobileOnly bool
 }
 
 // Elements is what was found out about a claim.
@@ -30,7 +35,8 @@ type Elements struct {
 	Score    Score // of the comparison
 	Carrier  Carrier
 	// Why says why the portrait is Failed or NoRecord: an image or quality code of the
-	// image, PortraitNone, PortraitPoor, SourceMissing or SourceFailed; OK otherwise.
+	// image, PortraitNone, PortraitPoor, SourceMissing, SourceFailed, or IdentityMismatch where
+	// the source that compares knows the person by another name; OK otherwise.
 	Why Code
 }
 
@@ -46,7 +52,9 @@ func (e Elements) Answered() bool {
 // the same time, since the answer names both whatever the other is; the portrait is
 // compared only where the identity matches, and the image is looked at before anybody is
 // asked about it. What a source does not answer is Failed. A call that begins is finished
-// and recorded even if ctx ends; it is charged only if it was Answered. Codes: QuotaNone,
+// and recorded even if ctx ends; it is charged only if it was Answered. The sources are those
+// of the server's order, each as far as it can answer; one that answers everything at once is
+// asked at most once, and only for what those before it left open. Codes: QuotaNone,
 // LimitTotal, Maintenance, Stopped, SourceMissing (nobody can be asked), EngineFailed,
 // Busy, Internal; a magic identity's own (see SandboxCases) in test mode.
 func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Elements, error) {
@@ -60,7 +68,9 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	var e Elements
 	var err error
 	if app.Test {
-		e, err = rehearseElements(q.Claim.Number)
+		if e, err = rehearseElements(q.Claim.Number); q.MobileOnly {
+			e = e.mobileOnly()
+		}
 	} else {
 		e, err = s.elements(ctx, q)
 	}
@@ -73,36 +83,167 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	return e, nil
 }
 
+// inquiry is one call's round of the sources.
+type inquiry struct {
+	*Service
+	q     ElementsRequest
+	list  []*informant
+	next  []Outcome
+	probe func() (Examination, error) // the image, looked at once and only if somebody needs it
+	fatal error                       // of the engine: there is no answer
+}
+
+// informant is a source during one call, in which it is asked nothing twice.
+type informant struct {
+	Source
+	whole    func() (ElementsAnswer, error) // nil where it cannot answer all in one call
+	face     func() (answer, error)         // nil where it does not compare by itself
+	identity Outcome                        // what it said; NotRun where it was not asked
+	silence  error                          // why identity is Failed
+}
+
+func (x *informant) identifies() bool { return x.Identity != nil || x.face != nil || x.whole != nil }
+
+func (x *informant) knowsFaces() bool { return x.face != nil || x.Portrait != nil || x.whole != nil }
+
+func (x *informant) knowsMobile() bool {
+	return x.Mobile != nil || x.whole != nil
+}
+
+func (s *Service) inquire(ctx context.Context, q ElementsRequest) (*inquiry, error) {
+	r, err := s.route(Plan{ID: "of direct calls"})
+	if err != nil {
+		return nil, err
+	}
+	in := &inquiry{Service: s, q: q, next: r.NextOn}
+	in.probe = sync.OnceValues(func() (Examination, error) {
+		x, err := s.examine(ctx, Picture{Image: q.Image, Quality: LevelNone, Liveness: LevelNone})
+		if ours(err) {
+			in.fatal = Wrap(CodeOf(err), "examine image", err)
+		}
+		return x, err
+	})
+	for _, source := range r.Sources {
+		x := &informant{Source: source}
+		if source.Elements != nil && !q.MobileOnly {
+			x.whole = sync.OnceValues(func() (ElementsAnswer, error) {
+				a, err := source.Elements.Elements(ctx, q.Claim, q.Mobile, q.Image)
+				return a, in.silent(ctx, source, "all elements", sourceError("ask elements source", err))
+			})
+		}
+		if source.Face != nil {
+			x.face = sync.OnceValues(func() (answer, error) {
+				if _, err := in.probe(); err != nil { // nobody is asked about an image that shows nobody
+					return answer{}, err
+				}
+				a, err := askFace(ctx, source.Face, q.Claim, q.Image)
+				return a, in.silent(ctx, source, "face", err)
+			})
+		}
+		in.list = append(in.list, x)
+	}
+	return in, nil
+}
+
+// ours reports whether an error is the server's own, and leaves no answer to give.
+func ours(err error) bool {
+	switch CodeOf(err) {
+	case EngineFailed, Busy, Internal:
+		return true
+	}
+	return false
+}
+
+// silent logs why a source did not answer.
+func (s *Service) silent(ctx context.Context, x Source, asked string, err error) error {
+	if err != nil {
+		s.Log.ErrorContext(ctx, "a source did not answer", "source", x.Name, "asked", asked, "code", string(CodeOf(err)), "err", err)
+	}
+	return err
+}
+
+// unsaid is the error of an answer that leaves one question open.
+func unsaid(o Outcome, err error) (Outcome, error) {
+	if err == nil && o != Match && o != NonMatched && o != NoRecord {
+		return Failed, Errorf(SourceFailed, "the source could not say")
+	}
+	return o, err
+}
+
 func (s *Service) elements(ctx context.Context, q ElementsRequest) (e Elements, err error) {
-	if s.Identity == nil && s.Face == nil && s.Mobile == nil {
+	in, err := s.inquire(ctx, q)
+	if err != nil {
+		return e, err
+	}
+	if !slices.ContainsFunc(in.list, func(x *informant) bool { return x.knowsMobile() || x.identifies() && !q.MobileOnly }) {
 		return e, Errorf(SourceMissing, "no source is configured for the elements of an identity")
 	}
+	if q.MobileOnly {
+		e.Mobile, e.Carrier = in.mobile(ctx)
+		return e, nil
+	}
 	var wg sync.WaitGroup
-	wg.Go(func() { e.Mobile, e.Carrier = s.mobile(ctx, q.Claim, q.Mobile) })
-	identity, p, err := s.person(ctx, q)
+	wg.Go(func() { e.Mobile, e.Carrier = in.mobile(ctx) })
+	identity := in.identify(ctx)
+	var p likeness
+	if identity == Match && in.fatal == nil {
+		p = in.portrait(ctx)
+	}
 	wg.Wait()
 	e.Identity, e.Portrait, e.Why, e.Score, e.Compared = identity, p.outcome, p.why, p.score, p.compared
-	return e, err
+	return e, in.fatal
 }
 
 // mobile asks about the mobile number. It runs beside the request, so that it keeps a
 // source's panic to itself.
-func (s *Service) mobile(ctx context.Context, c Claim, n cnid.Mobile) (out Outcome, carrier Carrier) {
+func (in *inquiry) mobile(ctx context.Context) (out Outcome, carrier Carrier) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.Log.ErrorContext(ctx, "the mobile source panicked", "err", r)
+			in.Log.ErrorContext(ctx, "the mobile source panicked", "err", r)
 			out, carrier = Failed, ""
 		}
 	}()
-	if s.Mobile == nil {
-		return Failed, ""
-	}
-	out, carrier, err := s.Mobile.Mobile(ctx, c, n)
+	out, err := follow(in.list, in.next, (*informant).knowsMobile, func(x *informant) (Outcome, error) {
+		if x.Mobile == nil {
+			a, err := x.whole()
+			carrier = cmp.Or(a.Carrier, carrier)
+			return unsaid(a.Mobile, err)
+		}
+		out, k, err := x.Mobile.Mobile(ctx, in.q.Claim, in.q.Mobile)
+		carrier = cmp.Or(k, carrier)
+		return out, in.silent(ctx, x.Source, "mobile", err)
+	})
 	if err != nil {
-		s.Log.ErrorContext(ctx, "a source did not answer", "asked", "mobile", "code", string(CodeOf(err)), "err", err)
 		return Failed, carrier
 	}
 	return out, carrier
+}
+
+// identify asks whether name and number belong together.
+func (in *inquiry) identify(ctx context.Context) Outcome {
+	out, err := follow(in.list, in.next, (*informant).identifies, func(x *informant) (Outcome, error) {
+		switch {
+		case in.fatal != nil:
+			return Failed, in.fatal
+		case x.Identity != nil:
+			x.identity, x.silence = x.Identity.Identity(ctx, in.q.Claim)
+			_ = in.silent(ctx, x.Source, "identity", x.silence)
+		case x.whole != nil:
+			a, err := x.whole()
+			x.identity, x.silence = unsaid(a.Identity, err)
+		default:
+			a, err := x.face()
+			x.identity, x.silence = a.identity, err
+		}
+		if x.silence != nil {
+			x.identity = Failed
+		}
+		return x.identity, x.silence
+	})
+	if err != nil {
+		return Failed
+	}
+	return out
 }
 
 // likeness is what came of the portrait.
@@ -113,121 +254,111 @@ type likeness struct {
 	compared bool
 }
 
-// person asks about identity and portrait. An error is the engine's.
-func (s *Service) person(ctx context.Context, q ElementsRequest) (Outcome, likeness, error) {
-	var identity Outcome
+// portrait has the image of a person whose identity matches compared.
+func (in *inquiry) portrait(ctx context.Context) (p likeness) {
+	out, err := follow(in.list, in.next, (*informant).knowsFaces, func(x *informant) (_ Outcome, err error) {
+		if in.fatal != nil {
+			return Failed, in.fatal
+		}
+		p, err = in.likeness(ctx, x)
+		return p.outcome, err
+	})
+	if out == Failed || err != nil {
+		return likeness{outcome: Failed, why: CodeOf(err)}
+	}
+	return p
+}
+
+// likeness asks one source for the person's portrait, or to compare with it. What it cannot
+// say is an error.
+func (in *inquiry) likeness(ctx context.Context, x *informant) (likeness, error) {
+	none := likeness{outcome: NoRecord, why: PortraitNone}
 	switch {
-	case s.Identity != nil:
-		out, err := s.Identity.Identity(ctx, q.Claim)
-		if err != nil {
-			s.Log.ErrorContext(ctx, "a source did not answer", "asked", "identity", "code", string(CodeOf(err)), "err", err)
-			return Failed, likeness{}, nil
+	case x.identity == Failed:
+		return likeness{}, sourceError("ask for the identity", x.silence)
+	case x.identity == NoRecord: // it does not know the person, whom a later one did
+		return none, nil
+	}
+	if x.whole == nil || x.identity == NotRun {
+		if _, err := in.probe(); err != nil {
+			return likeness{}, err
 		}
-		if identity = out; out != Match {
-			return out, likeness{}, nil
+	}
+	switch {
+	case x.whole != nil:
+		a, err := x.whole()
+		if err != nil || a.Identity == NoRecord {
+			return none, err
 		}
-	case s.Face == nil:
-		return Failed, likeness{}, nil
-	}
-	// From here on the identity matches, or is not known yet and Face will say.
-	if s.Face == nil && s.Portrait == nil {
-		return identity, likeness{outcome: Failed, why: SourceMissing}, nil
-	}
-	x, err := s.examine(ctx, Picture{Image: q.Image, Quality: LevelNone, Liveness: LevelNone})
-	switch code := CodeOf(err); code {
-	case OK:
-	case EngineFailed, Busy, Internal:
-		return identity, likeness{}, Wrap(code, "examine image", err)
-	default:
-		if identity == NotRun { // nobody was asked: the image shows nobody to ask about
-			identity = Failed
-		}
-		return identity, unseen(identity, code), nil
-	}
-	if s.Face != nil {
-		identity, p := s.face(ctx, identity, q)
-		return identity, p, nil
-	}
-	p, err := s.likeness(ctx, q.Claim, x.Faces[0].Template)
-	return identity, p, err
-}
-
-// unseen is a portrait that could not be checked; it is one only of an identity that matches.
-func unseen(identity Outcome, why Code) likeness {
-	if identity != Match {
-		return likeness{why: why}
-	}
-	return likeness{outcome: Failed, why: why}
-}
-
-// likeness compares a probe with the portrait on file.
-func (s *Service) likeness(ctx context.Context, c Claim, probe Template) (likeness, error) {
-	reference, why, err := s.referenceOf(ctx, s.Portrait, c)
-	switch code := CodeOf(err); code {
-	case OK:
-	case EngineFailed, Busy, Internal:
-		return likeness{}, err
-	default:
-		s.Log.ErrorContext(ctx, "a source did not answer", "asked", "portrait", "code", string(code), "err", err)
-		return likeness{outcome: Failed, why: code}, nil
-	}
-	switch why {
-	case PortraitNone:
-		return likeness{outcome: NoRecord, why: why}, nil
-	case PortraitPoor:
-		return likeness{outcome: Failed, why: why}, nil
-	}
-	x, err := s.Engine.Compare(probe, reference)
-	if err != nil {
-		return likeness{}, Wrap(EngineFailed, "compare", err)
-	}
-	p := likeness{outcome: NonMatched, score: x.Score, compared: true}
-	if x.Score >= ElementsMatchAt {
-		p.outcome = Match
-	}
-	return p, nil
-}
-
-// face asks a source that compares on its side. known is what is known of the identity:
-// Match, or NotRun where the source is the one to say.
-func (s *Service) face(ctx context.Context, known Outcome, q ElementsRequest) (Outcome, likeness) {
-	out, score, err := s.Face.Face(ctx, q.Claim, q.Image)
-	switch code := CodeOf(err); code {
-	case OK:
-		p := likeness{outcome: out, score: score, compared: out == Match || out == NonMatched}
+		out, err := unsaid(a.Portrait, nil)
+		p := likeness{outcome: out, score: a.Score, compared: out == Match || out == NonMatched}
 		if out == NoRecord {
 			p.why = PortraitNone
 		}
-		return Match, p
-	case IdentityMismatch:
-		return NonMatched, likeness{}
-	case IdentityUnknown:
-		return NoRecord, likeness{}
-	default:
-		s.Log.ErrorContext(ctx, "a source did not answer", "asked", "face", "code", string(code), "err", err)
-		if known == NotRun {
-			known = Failed
+		return p, err
+	case x.face != nil:
+		a, err := x.face()
+		if err != nil || a.identity == NoRecord || a.portrait == PortraitNone {
+			return none, err
 		}
-		return known, unseen(known, SourceFailed)
+		return measured(a)
 	}
+	probe, _ := in.probe()
+	ref, code, err := in.referenceOf(ctx, x.Portrait, in.q.Claim)
+	switch {
+	case ours(err):
+		in.fatal = err
+		return likeness{}, err
+	case err != nil:
+		return likeness{}, in.silent(ctx, x.Source, "portrait", err)
+	case code == PortraitNone:
+		return none, nil
+	}
+	a := answer{identity: Match, portrait: code}
+	if code == OK {
+		if a.comparison, err = in.Engine.Compare(probe.Faces[0].Template, ref); err != nil {
+			in.fatal = Wrap(EngineFailed, "compare", err)
+			return likeness{}, in.fatal
+		}
+		a.compared = true
+	}
+	return measured(a)
 }
 
-// ParseElements reads what people type of themselves. Codes: BadIDNumber, BadMobile, BadName.
+// measured judges a comparison. A source that says another name than an earlier one, or has
+// no portrait to compare with, has compared nothing.
+func measured(a answer) (likeness, error) {
+	if !a.compared {
+		_, code := a.outcome(ElementsMatchAt)
+		return likeness{}, Errorf(code, "the source compared nothing (%s)", code)
+	}
+	out, _ := a.outcome(ElementsMatchAt)
+	return likeness{outcome: out, score: a.comparison.Score, compared: true}, nil
+}
+
+// ParseElements reads what people type of themselves. Codes: BadIDNumber, BadMobile, BadName,
+// in this order.
 func ParseElements(name, number, mobile string) (Claim, cnid.Mobile, error) {
+	c, err := ParsePerson(name, number)
+	m, bad := cnid.ParseMobile(mobile)
+	if bad != nil && CodeOf(err) != BadIDNumber {
+		err = &Error{Code: BadMobile, Detail: bad.Error()}
+	}
+	return c, m, err
+}
+
+// ParsePerson is ParseElements of name and number: those of an identity card, or of a
+// residence permit where the number is one's.
+func ParsePerson(name, number string) (Claim, error) {
 	id, err := cnid.ParseNumber(number)
 	if err != nil {
-		return Claim{}, "", &Error{Code: BadIDNumber, Detail: err.Error()}
-	}
-	m, err := cnid.ParseMobile(mobile)
-	if err != nil {
-		return Claim{}, "", &Error{Code: BadMobile, Detail: err.Error()}
+		return Claim{}, &Error{Code: BadIDNumber, Detail: err.Error()}
 	}
 	t := IDCard
 	if id.ResidencePermit() {
 		t = ResidencePermit
 	}
-	c, err := ParseClaim(name, string(id), t)
-	return c, m, err
+	return ParseClaim(name, string(id), t)
 }
 
 var errScripted = errors.New("scripted by the sandbox")

@@ -272,7 +272,8 @@ const (
 	ChinaBroadcast Carrier = "broadcast" // 广电
 )
 
-// MobileSource says whether a mobile number is registered to a claimed person.
+// MobileSource says whether a mobile number is registered to a claimed person: to name and
+// number both.
 type MobileSource interface {
 	// Mobile answers Match, NonMatched (the number is known under somebody else), or
 	// NoRecord, and the number's carrier, "" where it is not known. An error means that it

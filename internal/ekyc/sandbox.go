@@ -242,6 +242,15 @@ func rehearseElements(n cnid.Number) (Elements, error) {
 	return e, nil
 }
 
+// mobileOnly is what is left of a scripted answer when the mobile number alone is asked
+// about: it is not the number of a person who does not exist under that name.
+func (e Elements) mobileOnly() Elements {
+	if e.Identity == NonMatched && e.Mobile == Match {
+		e.Mobile = NonMatched
+	}
+	return Elements{Checked: Checked{Mobile: e.Mobile}, Carrier: e.Carrier}
+}
+
 // rehearseVerify answers Verify in test mode. An identity that is no case is in no record.
 func rehearseVerify(n cnid.Number) (answer, error) {
 	c, ok := sandboxIdentity(n)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"shiren/internal/cnid"
 )
 
 // Source is one who is asked about claims, by its name. What it cannot answer is nil.
@@ -34,36 +32,28 @@ type Asked struct {
 // does not know the person, and one that did not answer. A match and a non-match are answers.
 var NextOn = []Outcome{NoRecord, Failed}
 
-// Route asks sources in order until one answers. The last outcome counts, with one
-// exception: where a source failed and no later one knew the person, the failure stands,
-// since the source that failed might have known them. So trouble never becomes a
-// non-match. It is an IdentitySource, a MobileSource and an ElementsSource of those that can
-// answer.
+// Route is who is asked, in order, until one answers.
 type Route struct {
 	Sources []Source
 	// NextOn are the outcomes after which the next source is asked: NoRecord, Failed or both.
 	NextOn []Outcome
 }
 
-var (
-	_ IdentitySource = Route{}
-	_ MobileSource   = Route{}
-	_ ElementsSource = Route{}
-)
-
-// follow asks the sources that can answer, in order. ask returns the outcome, and why it is
-// none. Nobody who can answer is SourceMissing.
-func (r Route) follow(can func(Source) bool, ask func(Source) (Outcome, error)) (out Outcome, err error) {
+// follow asks those of a list who can answer, in order. The last outcome counts, with one
+// exception: where one failed and no later one knew the person, the failure stands, since the
+// one that failed might have known them. So trouble never becomes a non-match. ask returns
+// the outcome, and why it is none. Nobody who can answer is SourceMissing.
+func follow[S any](list []S, next []Outcome, can func(S) bool, ask func(S) (Outcome, error)) (out Outcome, err error) {
 	out, err = NotRun, Errorf(SourceMissing, "no source is configured that could answer")
 	var failed error
-	for _, s := range r.Sources {
+	for _, s := range list {
 		if !can(s) {
 			continue
 		}
 		if out, err = ask(s); err != nil {
 			out, failed = Failed, err
 		}
-		if !slices.Contains(r.NextOn, out) {
+		if !slices.Contains(next, out) {
 			return out, err
 		}
 	}
@@ -75,39 +65,9 @@ func (r Route) follow(can func(Source) bool, ask func(Source) (Outcome, error)) 
 
 // Identity asks the sources in order whether name and number belong together.
 func (r Route) Identity(ctx context.Context, c Claim) (Outcome, error) {
-	return r.follow(func(s Source) bool { return s.Identity != nil }, func(s Source) (Outcome, error) {
+	return follow(r.Sources, r.NextOn, func(s Source) bool { return s.Identity != nil }, func(s Source) (Outcome, error) {
 		return s.Identity.Identity(ctx, c)
 	})
-}
-
-// Mobile asks the sources in order whether a mobile number is the claimed person's. The
-// carrier is the last one that was named.
-func (r Route) Mobile(ctx context.Context, c Claim, n cnid.Mobile) (Outcome, Carrier, error) {
-	carrier := Carrier("")
-	out, err := r.follow(func(s Source) bool { return s.Mobile != nil }, func(s Source) (Outcome, error) {
-		out, k, err := s.Mobile.Mobile(ctx, c, n)
-		if k != "" {
-			carrier = k
-		}
-		return out, err
-	})
-	return out, carrier, err
-}
-
-// Elements asks the sources in order that answer identity, portrait and mobile number in one
-// call. What one could not answer at all counts as failed, and an unknown number as no record.
-func (r Route) Elements(ctx context.Context, c Claim, n cnid.Mobile, probe []byte) (a ElementsAnswer, err error) {
-	_, err = r.follow(func(s Source) bool { return s.Elements != nil }, func(s Source) (Outcome, error) {
-		got, err := s.Elements.Elements(ctx, c, n, probe)
-		if err != nil {
-			return Failed, sourceError("ask elements source", err)
-		}
-		if a = got; a.Identity == NoRecord {
-			return NoRecord, nil
-		}
-		return Match, nil
-	})
-	return a, err
 }
 
 // callKey is the context key of a call's log id.
@@ -189,7 +149,7 @@ func (s *Service) verify(ctx context.Context, p Plan, c Claim, image []byte, pro
 		return answer{}, err
 	}
 	var last answer
-	_, err = r.follow(Source.verifies, func(x Source) (Outcome, error) {
+	_, err = follow(r.Sources, r.NextOn, Source.verifies, func(x Source) (Outcome, error) {
 		begun, ctx := s.Now(), billed(ctx)
 		a, err := s.ask(ctx, x, c, image, probe)
 		out, code := a.outcome(p.MatchAt)
@@ -301,12 +261,13 @@ type Verified struct {
 // person directly, without a session, and charges one verification once an answer was
 // reached. Codes of errors: Image*, quality codes, RefLiveness, QuotaNone, LimitTotal,
 // SourceMissing, SourceFailed, EngineFailed, Busy. The sources are those of the server's order.
-func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID string) (Verified, error) {
+// ref is what the relying party is told to call it, "" where that is the log id.
+func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID, ref string) (Verified, error) {
 	v := Verified{LogID: logID}
 	if err := s.quota(ctx, app, ChargeVerify); err != nil {
 		return v, err
 	}
-	d := Direct{ID: logID, App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: logID, Ref: ref, App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
 	ctx = billed(WithCall(ctx, logID))
 	var a answer
 	var err error

@@ -3,7 +3,9 @@ package ekyc_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"shiren/internal/cnid"
@@ -185,26 +187,185 @@ func (n numbers) Mobile(context.Context, ekyc.Claim, cnid.Mobile) (ekyc.Outcome,
 	return n.out, n.carrier, n.err
 }
 
-func TestRouteOfNumbersAndNames(t *testing.T) {
+// Identity and mobile number are asked of each source in order, each as far as it answers.
+func TestElementsFollowTheOrder(t *testing.T) {
 	t.Parallel()
 	known := &testkit.Authority{}
 	known.Add(number, name, nil)
 	down := numbers{err: ekyc.Errorf(ekyc.SourceFailed, "down")}
-	r := ekyc.Route{NextOn: ekyc.NextOn, Sources: []ekyc.Source{
-		{Identity: &testkit.Authority{}, Mobile: numbers{out: ekyc.NoRecord, carrier: ekyc.ChinaUnicom}},
-		{Identity: known, Mobile: numbers{out: ekyc.NonMatched}},
-	}}
-	if out, err := r.Identity(t.Context(), claim(t)); out != ekyc.Match || err != nil {
-		t.Errorf("identity: %s, %v; want the second source's match", out, err)
+	k := testkit.New(t)
+	k.Sources = []ekyc.Source{
+		{Name: "a", Identity: &testkit.Authority{}, Mobile: numbers{out: ekyc.NoRecord, carrier: ekyc.ChinaUnicom}},
+		{Name: "b", Identity: known, Mobile: numbers{out: ekyc.NonMatched}},
+		{Name: "down", Mobile: down},
+		{Name: "portraits", Portrait: known},
 	}
-	if out, carrier, err := r.Mobile(t.Context(), claim(t), "13800138000"); out != ekyc.NonMatched || carrier != ekyc.ChinaUnicom || err != nil {
-		t.Errorf("mobile: %s, %q, %v; want the second's non-match and the first's carrier", out, carrier, err)
+	k.Order = []string{"a", "b"}
+	e, err := elements(t, k, testkit.Face{Person: "zhang"})
+	if err != nil || e.Identity != ekyc.Match || e.Mobile != ekyc.NonMatched || e.Carrier != ekyc.ChinaUnicom {
+		t.Errorf("got %+v, %v; want the second's match and non-match, and the first's carrier", e, err)
 	}
-	r.Sources[1].Mobile = down
-	_, _, err := r.Mobile(t.Context(), claim(t), "13800138000")
-	wantCode(t, "a source that is down", err, ekyc.SourceFailed)
-	_, err = ekyc.Route{NextOn: ekyc.NextOn}.Identity(t.Context(), claim(t))
+	if e.Portrait != ekyc.Failed || e.Why != ekyc.SourceMissing {
+		t.Errorf("nobody has portraits: got %+v", e)
+	}
+	k.Order = []string{"a", "down"}
+	if e, err = elements(t, k, testkit.Face{Person: "zhang"}); err != nil || e.Identity != ekyc.NoRecord || e.Mobile != ekyc.Failed {
+		t.Errorf("a source that is down: got %+v, %v", e, err)
+	}
+	k.Order = []string{"portraits"}
+	_, err = elements(t, k, testkit.Face{Person: "zhang"})
 	wantCode(t, "nobody to ask", err, ekyc.SourceMissing)
+}
+
+// whole is a scripted ElementsSource.
+type whole struct {
+	a     ekyc.ElementsAnswer
+	err   error
+	asked atomic.Int32
+	call  atomic.Value
+}
+
+func (w *whole) Elements(ctx context.Context, _ ekyc.Claim, _ cnid.Mobile, _ []byte) (ekyc.ElementsAnswer, error) {
+	w.asked.Add(1)
+	w.call.Store(ekyc.CallOf(ctx))
+	return w.a, w.err
+}
+
+// Faces follow the order as identity and number do, and one that answers all at once is
+// asked for what those before it left open: once.
+func TestElementsOfSeveralSources(t *testing.T) {
+	t.Parallel()
+	const yes, no, none, failed = ekyc.Match, ekyc.NonMatched, ekyc.NoRecord, ekyc.Failed
+	local := func(with string) (a *testkit.Authority) {
+		a = &testkit.Authority{}
+		switch with {
+		case "portrait":
+			a.Add(number, name, testkit.Photo(testkit.Face{Person: "zhang"}))
+		case "name":
+			a.Add(number, name, nil)
+		case "down":
+			a.Err = errors.New("down")
+		}
+		return a
+	}
+	vend := func(o ekyc.Outcome, s ekyc.Score, err error) *vendor { return &vendor{out: o, score: s, err: err} }
+	all := func(i, p, m ekyc.Outcome, s ekyc.Score) *whole {
+		return &whole{a: ekyc.ElementsAnswer{Identity: i, Portrait: p, Mobile: m, Score: s, Carrier: ekyc.ChinaTelecom}}
+	}
+	for _, tt := range []struct {
+		what   string
+		local  string
+		vendor *vendor
+		whole  *whole
+		order  string
+		nobody bool // the image shows no face
+		want   ekyc.Checked
+		score  ekyc.Score
+		why    ekyc.Code
+		asked  [2]int // vendor, whole
+	}{
+		{what: "the first knows all but the number", local: "portrait", vendor: vend(yes, 0.9, nil), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: none}, score: 1},
+		{what: "the first knows nobody", vendor: vend(yes, 0.9, nil), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: none}, score: 0.9, asked: [2]int{1, 0}},
+		{what: "the first has no portrait", local: "name", vendor: vend(yes, 0.9, nil), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: none}, score: 0.9, asked: [2]int{1, 0}},
+		{what: "the vendor's score is judged here", vendor: vend(yes, 0.3, nil), order: "vendor", want: ekyc.Checked{Identity: yes, Portrait: no, Mobile: failed}, score: 0.3, asked: [2]int{1, 0}},
+		{what: "the first is down", local: "down", vendor: vend(no, 0.1, nil), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: no, Mobile: none}, score: 0.1, asked: [2]int{1, 0}},
+		{what: "the first is down, the second knows nobody", local: "down", vendor: vend("", 0, ekyc.Errorf(ekyc.IdentityUnknown, "")), order: "local vendor", want: ekyc.Checked{Identity: failed, Mobile: none}, asked: [2]int{1, 0}},
+		{what: "no portrait, and the vendor is silent", local: "name", vendor: vend("", 0, errors.New("cut off")), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: failed, Mobile: none}, why: ekyc.SourceFailed, asked: [2]int{1, 0}},
+		{what: "the vendor says another name", local: "name", vendor: vend("", 0, ekyc.Errorf(ekyc.IdentityMismatch, "")), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: failed, Mobile: none}, why: ekyc.IdentityMismatch, asked: [2]int{1, 0}},
+		{what: "the vendor does not know them either", local: "name", vendor: vend("", 0, ekyc.Errorf(ekyc.IdentityUnknown, "")), order: "local vendor", want: ekyc.Checked{Identity: yes, Portrait: none, Mobile: none}, why: ekyc.PortraitNone, asked: [2]int{1, 0}},
+		{what: "vendor first", local: "portrait", vendor: vend(yes, 0.85, nil), order: "vendor local", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: none}, score: 0.85, asked: [2]int{1, 0}},
+		{what: "vendor first and down", local: "portrait", vendor: vend("", 0, errors.New("cut off")), order: "vendor local", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: none}, score: 1, asked: [2]int{1, 0}},
+		{what: "nobody in the image", local: "name", vendor: vend(yes, 0.9, nil), order: "local vendor", nobody: true, want: ekyc.Checked{Identity: yes, Portrait: failed, Mobile: none}, why: ekyc.NoFace},
+		{what: "nobody in the image, vendor alone", vendor: vend(yes, 0.9, nil), order: "vendor", nobody: true, want: ekyc.Checked{Identity: failed, Mobile: failed}},
+
+		{what: "all at once", whole: all(yes, yes, no, 0.97), order: "whole", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: no}, score: 0.97, asked: [2]int{0, 1}},
+		{what: "all at once, after one that knows nobody", whole: all(yes, no, yes, 0.2), order: "local whole", want: ekyc.Checked{Identity: yes, Portrait: no, Mobile: yes}, score: 0.2, asked: [2]int{0, 1}},
+		{what: "for the number alone", local: "portrait", whole: all(no, "", yes, 0), order: "local whole", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: yes}, score: 1, asked: [2]int{0, 1}},
+		{what: "it could not compare", whole: all(yes, failed, yes, 0), order: "whole", want: ekyc.Checked{Identity: yes, Portrait: failed, Mobile: yes}, why: ekyc.SourceFailed, asked: [2]int{0, 1}},
+		{what: "it could not compare, another can", local: "portrait", whole: all(yes, failed, yes, 0), order: "whole local", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: yes}, score: 1, asked: [2]int{0, 1}},
+		{what: "it does not say who", whole: all(failed, "", yes, 0), order: "whole", want: ekyc.Checked{Identity: failed, Mobile: yes}, asked: [2]int{0, 1}},
+		{what: "another name", whole: all(no, "", yes, 0), order: "whole", want: ekyc.Checked{Identity: no, Mobile: yes}, asked: [2]int{0, 1}},
+		{what: "silent", whole: &whole{err: errors.New("cut off")}, order: "whole", want: ekyc.Checked{Identity: failed, Mobile: failed}, asked: [2]int{0, 1}},
+		{what: "silent, and another knows nobody", whole: &whole{err: errors.New("cut off")}, order: "whole local", want: ekyc.Checked{Identity: failed, Mobile: failed}, asked: [2]int{0, 1}},
+		{what: "silent, and another knows them", local: "portrait", whole: &whole{err: errors.New("cut off")}, order: "whole local", want: ekyc.Checked{Identity: yes, Portrait: yes, Mobile: failed}, score: 1, asked: [2]int{0, 1}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			k := testkit.New(t)
+			a := local(tt.local)
+			k.Sources = []ekyc.Source{{Name: "local", Identity: a, Portrait: a, Mobile: numbers{out: none}}}
+			if tt.vendor != nil {
+				k.Sources = append(k.Sources, ekyc.Source{Name: "vendor", Face: tt.vendor})
+			}
+			if tt.whole != nil {
+				k.Sources = append(k.Sources, ekyc.Source{Name: "whole", Elements: tt.whole})
+			}
+			k.Order = strings.Fields(tt.order)
+			q := ekyc.ElementsRequest{Claim: claim(t), Mobile: mobile, Image: testkit.Photo(testkit.Face{Person: "zhang", None: tt.nobody}), LogID: k.LogID()}
+			e, err := k.Elements(k.Ctx, k.App, q)
+			if err != nil || e.Checked != tt.want || math.Abs(float64(e.Score-tt.score)) > 1e-6 || e.Compared != (tt.score > 0) || e.Why != tt.why {
+				t.Errorf("got %+v, %v; want %+v with %v, %q", e, err, tt.want, tt.score, tt.why)
+			}
+			var asked [2]int
+			if tt.vendor != nil {
+				if asked[0] = tt.vendor.asked; asked[0] > 0 && tt.vendor.call != q.LogID {
+					t.Errorf("the vendor was asked for call %q, want %q", tt.vendor.call, q.LogID)
+				}
+			}
+			if tt.whole != nil {
+				if asked[1] = int(tt.whole.asked.Load()); tt.whole.call.Load() != q.LogID {
+					t.Errorf("it was asked for call %q, want %q", tt.whole.call.Load(), q.LogID)
+				}
+			}
+			if asked != tt.asked {
+				t.Errorf("vendor and whole were asked %v times, want %v", asked, tt.asked)
+			}
+		})
+	}
+}
+
+// Of the mobile number alone nothing else is asked or said, and it is charged when answered.
+func TestMobileNumberAlone(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	w := &whole{}
+	k.Sources = []ekyc.Source{
+		{Name: "people", Identity: &testkit.Authority{Err: errors.New("asked")}},
+		{Name: "whole", Elements: w}, // it wants an image
+		{Name: "numbers", Mobile: numbers{out: ekyc.Match, carrier: ekyc.ChinaMobile}},
+		{Name: "unknown", Mobile: numbers{out: ekyc.NoRecord}},
+	}
+	ask := func(order ...string) (ekyc.Elements, error) {
+		k.Order = order
+		return k.Elements(k.Ctx, k.App, ekyc.ElementsRequest{Claim: claim(t), Mobile: mobile, MobileOnly: true, LogID: k.LogID()})
+	}
+	e, err := ask("people", "whole", "numbers")
+	if want := (ekyc.Elements{Checked: ekyc.Checked{Mobile: ekyc.Match}, Carrier: ekyc.ChinaMobile}); err != nil || e != want {
+		t.Errorf("got %+v, %v; want %+v", e, err, want)
+	}
+	if e, err = ask("unknown"); err != nil || e.Answered() {
+		t.Errorf("of an unknown number: %+v, %v", e, err)
+	}
+	_, err = ask("people", "whole")
+	wantCode(t, "nobody knows numbers", err, ekyc.SourceMissing)
+	if n := charges(t, k); n != 1 || w.asked.Load() != 0 || k.Engine.Calls() != 0 || strings.Contains(k.Logs.String(), "asked") {
+		t.Errorf("%d charges, want 1; and nobody else asked: %s", n, k.Logs)
+	}
+	k.App.Test = true
+	k.PutApp(k.App)
+	for _, c := range ekyc.SandboxCases() {
+		if c.Code != ekyc.OK {
+			continue
+		}
+		e, err := k.Elements(k.Ctx, k.App, ekyc.ElementsRequest{Claim: ekyc.Claim{Number: c.Number}, Mobile: mobile, MobileOnly: true, LogID: k.LogID()})
+		want := c.Mobile
+		if c.Identity == ekyc.NonMatched && want == ekyc.Match {
+			want = ekyc.NonMatched
+		}
+		if err != nil || e.Checked != (ekyc.Checked{Mobile: want}) {
+			t.Errorf("%s: %+v, %v; want %s", c.Name, e, err, want)
+		}
+	}
 }
 
 // embedded is a source that keeps an embedding of a model beside, or in place of, an image.
@@ -245,7 +406,7 @@ func TestVerifyDirectly(t *testing.T) {
 	k := testkit.New(t)
 	k.Authority.Add(number, name, testkit.Photo(testkit.Face{Person: "zhang"}))
 	verify := func(f testkit.Face, c ekyc.Claim) (ekyc.Verified, error) {
-		return k.Verify(k.Ctx, k.App, c, ekyc.Picture{Image: testkit.Photo(f), Quality: ekyc.LevelNormal, Liveness: ekyc.LevelNormal}, k.LogID())
+		return k.Verify(k.Ctx, k.App, c, ekyc.Picture{Image: testkit.Photo(f), Quality: ekyc.LevelNormal, Liveness: ekyc.LevelNormal}, k.LogID(), "")
 	}
 	v, err := verify(testkit.Face{Person: "zhang"}, claim(t))
 	if err != nil || v.Code != ekyc.OK || v.Comparison.Score < 0.8 || v.Live < 0.9 {

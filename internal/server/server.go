@@ -130,7 +130,6 @@ func (d *Data) core(o Options) *ekyc.Service {
 		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log, Sources: d.Sources, Order: d.Config.Order(),
 		Subjects: d.Store, Requests: d.Store, Keys: d.Store,
 	}
-	d.single(s)
 	if d.figures != nil {
 		s.Observer = d.figures
 	}

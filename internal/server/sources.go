@@ -2,7 +2,6 @@ package server
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"shiren/internal/config"
@@ -30,33 +29,4 @@ func (d *Data) openSources(o Options) ([]ekyc.Source, error) {
 		list = append(list, s)
 	}
 	return list, nil
-}
-
-// single fills the fields for questions that name no source: by the configured order,
-// where one interface can stand for several sources. A face is compared here as long as
-// one source of the order has portraits, else by the first that compares itself.
-func (d *Data) single(s *ekyc.Service) {
-	r := ekyc.Route{NextOn: ekyc.NextOn}
-	identity, mobile := false, false
-	for _, name := range s.Order {
-		i := slices.IndexFunc(s.Sources, func(x ekyc.Source) bool { return x.Name == name })
-		x := s.Sources[i] // the configuration was checked
-		r.Sources = append(r.Sources, x)
-		identity, mobile = identity || x.Identity != nil, mobile || x.Mobile != nil
-		if s.Portrait == nil {
-			s.Portrait = x.Portrait
-		}
-		if s.Face == nil {
-			s.Face = x.Face
-		}
-	}
-	if s.Portrait != nil {
-		s.Face = nil
-	}
-	if identity {
-		s.Identity = r
-	}
-	if mobile {
-		s.Mobile = r
-	}
 }

@@ -29,7 +29,7 @@ type Core interface {
 	Enrol(ctx context.Context, app ekyc.App, t ekyc.Token, image []byte, quality, liveness ekyc.Level) error
 	Recognise(ctx context.Context, app ekyc.App, image []byte, side ekyc.CardSide, logID string) (ekyc.CardReading, error)
 	Compare(ctx context.Context, app ekyc.App, a, b ekyc.Picture, logID string) (ekyc.Compared, error)
-	Verify(ctx context.Context, app ekyc.App, c ekyc.Claim, p ekyc.Picture, logID string) (ekyc.Verified, error)
+	Verify(ctx context.Context, app ekyc.App, c ekyc.Claim, p ekyc.Picture, logID, ref string) (ekyc.Verified, error)
 	Result(ctx context.Context, app ekyc.App, t ekyc.Token) (ekyc.Session, error)
 	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
 	Evidence(ctx context.Context, t ekyc.Token, ref string) ([]byte, ekyc.Evidence, error)

@@ -41,7 +41,7 @@ func (h *handler) verify(c *call, read func(body) (ekyc.Picture, error)) (r baid
 	if err != nil {
 		return r, err
 	}
-	v, err := h.core.Verify(c.r.Context(), c.app, claim, p, c.logID)
+	v, err := h.core.Verify(c.r.Context(), c.app, claim, p, c.logID, "")
 	if err != nil {
 		return r, err
 	}

@@ -94,6 +94,19 @@ func (f fields) text(name string) (string, error) {
 	return string(v), nil
 }
 
+// texts reads parameters of which none may be missing.
+func (f fields) texts(names ...string) ([]string, error) {
+	var list []string
+	for _, name := range names {
+		v, err := f.text(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
 // image reads the portrait.
 func (f fields) image(name string) ([]byte, error) {
 	v := f[name]

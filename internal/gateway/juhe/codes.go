@@ -74,6 +74,14 @@ func init() {
 	}
 }
 
+// unchecked are the core's codes that verifyface/verify says as error 280105: the portrait
+// could not be checked, for a reason that is in the image or with the source.
+var unchecked = []ekyc.Code{
+	ekyc.SourceFailed, ekyc.ImagePixels, ekyc.ImageFormat, ekyc.ImageHEIC, ekyc.ImageAnimated, ekyc.ImageDamaged,
+	ekyc.NoFace, ekyc.SeveralFaces, ekyc.FaceSmall, ekyc.FaceBlurred, ekyc.FaceDark, ekyc.FaceBright, ekyc.FaceCut, ekyc.FaceTurned,
+	ekyc.EyesClosed,
+}
+
 const (
 	yes  = ekyc.Match
 	nay  = ekyc.NonMatched

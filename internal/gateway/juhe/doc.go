@@ -1,4 +1,5 @@
-// Package juhe serves Juhe's face four-element check over the core: it decodes a request,
+// Package juhe serves Juhe's face four-element check and two siblings of three elements,
+// verifyface/verify and telecom/query, over the core: it decodes a request,
 // makes one core call and encodes what came of it. It keeps no state and no rules; a reply
 // is a projection of one ekyc.Elements.
 //

@@ -23,6 +23,7 @@ type Core interface {
 	AppByBearer(ctx context.Context, key string) (ekyc.App, error)
 	Admit(ctx context.Context, app ekyc.App) error
 	Elements(ctx context.Context, app ekyc.App, q ekyc.ElementsRequest) (ekyc.Elements, error)
+	Verify(ctx context.Context, app ekyc.App, c ekyc.Claim, p ekyc.Picture, logID, ref string) (ekyc.Verified, error)
 }
 
 // Config is what New needs besides the core.
@@ -32,7 +33,7 @@ type Config struct {
 }
 
 // Prefixes are the paths that the handler of New serves, each with all below it.
-var Prefixes = []string{"/verifyface_mobile/"}
+var Prefixes = []string{"/verifyface_mobile/", "/verifyface/", "/telecom/"}
 
 type handler struct {
 	core Core
@@ -45,7 +46,9 @@ type handler struct {
 func New(core Core, cfg Config) http.Handler {
 	h := &handler{core: core, now: cfg.Now, log: cfg.Log, door: wire.NewDoor()}
 	routes := map[string]func(*call) (any, error){
-		juhe.PathQuery: h.query,
+		juhe.PathQuery:  h.query,
+		juhe.PathFace:   h.face,
+		juhe.PathMobile: h.mobile,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimSuffix(r.URL.Path, "/")
@@ -131,12 +134,9 @@ func (h *handler) admit(c *call) error {
 
 // query checks four elements.
 func (h *handler) query(c *call) (any, error) {
-	var text [3]string
-	for i, name := range []string{"realname", "idcard", "mobile"} {
-		var err error
-		if text[i], err = c.fields.text(name); err != nil {
-			return nil, err
-		}
+	text, err := c.fields.texts("realname", "idcard", "mobile")
+	if err != nil {
+		return nil, err
 	}
 	image, err := c.fields.image("image")
 	if err != nil {
@@ -155,12 +155,22 @@ func (h *handler) query(c *call) (any, error) {
 	}
 	res := verdicts[e.Checked]
 	if res == unanswered {
-		h.log.Info("unanswered", "path", c.route, "log_id", c.logID, "app", string(c.app.ID), "error_code", int(juhe.Unanswered))
-		return juhe.Refusal{Reason: juhe.Unanswered.Reason(), Result: &juhe.Order{OrderID: c.order()}, ErrorCode: juhe.Unanswered}, nil
+		return h.unanswered(c, nil), nil
 	}
 	return juhe.Reply{Reason: juhe.OK.Reason(), ErrorCode: juhe.OK, Result: juhe.Result{
 		OrderID: c.order(), Res: res, ResMsg: res.String(), Score: perMille(e), Type: carriers[e.Carrier],
 	}}, nil
+}
+
+// unanswered is the reply that nothing could be found out, free of charge. why is nil where
+// there is no more to say.
+func (h *handler) unanswered(c *call, why error) juhe.Refusal {
+	h.log.Info("unanswered", "path", c.route, "log_id", c.logID, "app", string(c.app.ID), "code", string(ekyc.CodeOf(why)), "error_code", int(juhe.Unanswered))
+	r := juhe.Refusal{Reason: juhe.Unanswered.Reason(), Result: &juhe.Order{OrderID: c.order()}, ErrorCode: juhe.Unanswered}
+	if why != nil {
+		r.Detail = ekyc.DetailOf(why)
+	}
+	return r
 }
 
 // perMille is a comparison score on the vendor's scale, to one decimal as in its example;

@@ -57,7 +57,7 @@ func TestElements(t *testing.T) {
 	}
 }
 
-// TestElementsAreSent checks what goes out, and that a route passes over those that cannot answer.
+// TestElementsAreSent checks what goes out.
 func TestElementsAreSent(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t, upstream.Juhe, func(w http.ResponseWriter, r *http.Request) {
@@ -71,12 +71,7 @@ func TestElementsAreSent(t *testing.T) {
 		}
 		says(200, `{"error_code":0,"result":{"res":107,"score":0}}`)(w, r)
 	}, nil)
-	r := ekyc.Route{NextOn: ekyc.NextOn, Sources: []ekyc.Source{{Name: "passed over"}, s}}
-	if a, err := r.Elements(t.Context(), zhang, "13800138000", []byte("a face")); err != nil || a.Identity != ekyc.NonMatched {
-		t.Errorf("got %+v, %v; want the source asked, and its non-match", a, err)
-	}
-	r.Sources = r.Sources[:1]
-	if _, err := r.Elements(t.Context(), zhang, "13800138000", nil); ekyc.CodeOf(err) != ekyc.SourceMissing {
-		t.Errorf("nobody to ask: %v, want %s", err, ekyc.SourceMissing)
+	if a, err := s.Elements.Elements(t.Context(), zhang, "13800138000", []byte("a face")); err != nil || a.Identity != ekyc.NonMatched {
+		t.Errorf("got %+v, %v; want the non-match", a, err)
 	}
 }

@@ -18,13 +18,6 @@ import (
 	"shiren/internal/ekyc"
 )
 
-// Paths of the vendor's siblings of the four-element check, and where the second one is.
-const (
-	juheFacePath   = "/verifyface/verify"
-	juheMobilePath = "/telecom/query"
-	juheMobileBase = "https://v.juhe.cn"
-)
-
 // maxReply bounds a reply that is not an image. Our choice: they have some 300 bytes.
 const maxReply = 1 << 20
 
@@ -38,7 +31,7 @@ type juheSource struct {
 func newJuhe(c Config, g *guard) *juheSource {
 	base := juhe.Base
 	if c.Kind == JuheMobile {
-		base = juheMobileBase
+		base = juhe.MobileBase
 	}
 	return &juheSource{g, c, cmp.Or(c.Address, base)}
 }
@@ -48,12 +41,12 @@ func newJuhe(c Config, g *guard) *juheSource {
 // to us, so they are no answer.
 func (j *juheSource) Face(ctx context.Context, c ekyc.Claim, probe []byte) (out ekyc.Outcome, score ekyc.Score, err error) {
 	form := url.Values{"idcard": {string(c.Number)}, "realname": {string(c.Name)}, "image": {base64.StdEncoding.EncodeToString(probe)}}
-	err = j.g.do(ctx, juheFacePath, func(ctx context.Context, _ string) tried {
+	err = j.g.do(ctx, juhe.PathFace, func(ctx context.Context, _ string) tried {
 		var r struct {
 			Res   *jsonNumber `json:"res"`
 			Score *jsonNumber `json:"score"`
 		}
-		if t, ok := j.post(ctx, juheFacePath, form, &r); !ok {
+		if t, ok := j.post(ctx, juhe.PathFace, form, &r); !ok {
 			return t
 		}
 		if r.Res == nil || r.Score == nil || *r.Res != 1 {
@@ -77,12 +70,12 @@ var juheCarriers = map[string]ekyc.Carrier{
 // Mobile asks telecom/query.
 func (j *juheSource) Mobile(ctx context.Context, c ekyc.Claim, n cnid.Mobile) (out ekyc.Outcome, carrier ekyc.Carrier, err error) {
 	form := url.Values{"idcard": {string(c.Number)}, "realname": {string(c.Name)}, "mobile": {string(n)}, "showid": {"1"}}
-	err = j.g.do(ctx, juheMobilePath, func(ctx context.Context, _ string) tried {
+	err = j.g.do(ctx, juhe.PathMobile, func(ctx context.Context, _ string) tried {
 		var r struct {
 			Res  *jsonNumber `json:"res"`
 			Type string      `json:"type"`
 		}
-		if t, ok := j.post(ctx, juheMobilePath, form, &r); !ok {
+		if t, ok := j.post(ctx, juhe.PathMobile, form, &r); !ok {
 			return t
 		}
 		carrier = juheCarriers[strings.TrimPrefix(r.Type, "中国")]
