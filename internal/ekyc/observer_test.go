@@ -56,7 +56,7 @@ func TestWhatSourcesCost(t *testing.T) {
 	}
 	_, err := k.Verify(k.Ctx, k.App, claim(t), ekyc.Picture{
 		Image: testkit.Photo(testkit.Face{Person: "zhang"}), Quality: ekyc.LevelNone, Liveness: ekyc.LevelNone,
-	}, "12345")
+	}, "12345", "")
 	if err != nil {
 		t.Fatal(err)
 	}

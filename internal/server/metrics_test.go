@@ -110,7 +110,7 @@ func TestFigures(t *testing.T) {
 	down.Store(true)
 	face := ekyc.Picture{Image: testkit.Photo(testkit.Face{Person: "zhang"}), Quality: ekyc.LevelNone, Liveness: ekyc.LevelNone}
 	for i := range 6 { // the breaker opens after five
-		if _, err := s.Service.Verify(ctx, app, claim, face, fmt.Sprintf("log%d", i)); ekyc.CodeOf(err) != ekyc.SourceFailed {
+		if _, err := s.Service.Verify(ctx, app, claim, face, fmt.Sprintf("log%d", i), ""); ekyc.CodeOf(err) != ekyc.SourceFailed {
 			t.Fatalf("a source that is down: got %v, want %s", err, ekyc.SourceFailed)
 		}
 	}
