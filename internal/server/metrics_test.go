@@ -115,7 +115,7 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	engine.Hook = func() error { return ekyc.Errorf(ekyc.Busy, "no turn") }
-	if _, err := s.Service.Verify(ctx, app, claim, face, "log6"); ekyc.CodeOf(err) != ekyc.Busy {
+	if _, err := s.Service.Verify(ctx, app, claim, face, "log6", ""); ekyc.CodeOf(err) != ekyc.Busy {
 		t.Fatalf("an engine without time: got %v, want %s", err, ekyc.Busy)
 	}
 	for _, path := range []string{
