@@ -67,15 +67,14 @@ func TestWhatSourcesCost(t *testing.T) {
 	if got := costs(list[0].Asked); !slices.Equal(got, want) || list[0].Cost != 350_010 {
 		t.Errorf("the direct call's sources cost %v, %d in all; want %v, 350010", got, list[0].Cost, want)
 	}
-	k.Identity, k.Portrait, k.Mobile, k.Face = nil, nil, nil, &vendor{out: ekyc.Match, score: 0.9, cost: 7}
 	if _, err := k.Elements(k.Ctx, k.App, ekyc.ElementsRequest{
 		Claim: claim(t), Mobile: "13800138000", Image: testkit.Photo(testkit.Face{Person: "zhang"}), LogID: "12346",
 	}); err != nil {
 		t.Fatal(err)
 	}
 	list, err = k.Kept.Directs(k.Ctx, ekyc.DirectQuery{ID: "12346"})
-	if err != nil || len(list) != 1 || list[0].Cost != 7 {
-		t.Errorf("the record of the elements: %+v, %v; want a cost of 7", list, err)
+	if err != nil || len(list) != 1 || list[0].Cost != 350_010 {
+		t.Errorf("the record of the elements: %+v, %v; want the same cost", list, err)
 	}
 	if got, want := o.charged, []ekyc.ChargeKind{ekyc.ChargeVerify, ekyc.ChargeVerify, ekyc.ChargeElements}; !slices.Equal(got, want) {
 		t.Errorf("the observer was told of charges %v, want %v", got, want)
