@@ -34,6 +34,7 @@ func (g *page) readBack() (map[ekyc.CardField]word, []ekyc.CardFlag, error) {
 	if err := g.repair(&authority, shots, cleanAuthority); err != nil {
 		return nil, nil, err
 	}
+	authority.doubt = authority.doubt || placeless(authority.text)
 	words[ekyc.CardAuthority] = authority
 	issued, expires, wrong, err := g.validity(vz)
 	if err != nil {
@@ -67,6 +68,17 @@ func cleanAuthority(s string) string {
 		}
 		return -1
 	}, s)
+}
+
+// placeless reports whether an authority's text begins where the name of its place must
+// have stood: a recogniser leaves out characters that it does not know (黟, 歙) without a gap.
+func placeless(authority string) bool {
+	for _, start := range []string{"县", "区", "市公安", "公安局"} {
+		if strings.HasPrefix(authority, start) {
+			return true
+		}
+	}
+	return false
 }
 
 // cleanPass keeps a pass number: letters and digits.

@@ -218,3 +218,15 @@ func FuzzNumber(f *testing.F) {
 		}
 	})
 }
+
+func TestAuthoritiesWithoutTheirPlace(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"县公安局": true, "市公安局雁塔分局": true, "公安局": true, "区公安分局": true,
+		"黟县公安局": false, "公安县公安局": false, "济宁市公安局市中分局": false, "": false,
+	} {
+		if got := placeless(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
