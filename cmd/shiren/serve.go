@@ -105,6 +105,9 @@ func showDemo(w io.Writer, cfg config.Config, at server.Address, app ekyc.App, s
   Plans       1  liveness only
               2  compare with an uploaded image
               3  compare with the registry; the person enters name and number
+              4  read an identity document, then look at the face
+              5  liveness by colours (炫瞳)
+              6  liveness by actions (动作)
 
   Open this link (plan 1, usable for 2 hours) and look into the camera:
   %s
