@@ -125,39 +125,12 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 	}
 	match := func(ctx context.Context) error { return target.post(ctx, baidu.PathMatchV4, body) }
 
-	say("CPU of a comparison over HTTP")
-	if _, err := repeat(ctx, a.now, 1, min(10, h.sample), match); err != nil { // warm up
-		return err
-	}
-	before, err := target.cpu()
+	m, err := a.measure(ctx, target, h, say, "a comparison over HTTP", "comparisons", match)
 	if err != nil {
 		return err
 	}
-	if _, err := repeat(ctx, a.now, 1, h.sample, match); err != nil {
-		return err
-	}
-	after, err := target.cpu()
-	if err != nil {
-		return err
-	}
-	f.ComparisonMS = ms(after-before) / float64(h.sample)
+	f.ComparisonMS, f.PerSecond, f.LoadedMB, f.HalfP50, f.HalfP95 = m.callMS, m.perSecond, m.loadedMB, m.halfP50, m.halfP95
 	f.Ratio = f.ComparisonMS / f.BareMS
-
-	say("comparisons at saturation")
-	sat, err := saturate(ctx, a.now, 2*runtime.NumCPU(), h.span, match)
-	if err != nil {
-		return err
-	}
-	f.PerSecond = sat.perSecond
-	if f.LoadedMB, err = target.memory(); err != nil {
-		return err
-	}
-	say("latency at half of %.1f comparisons/s", sat.perSecond)
-	half, err := steady(ctx, a.now, sat.perSecond/2, h.span, match)
-	if err != nil {
-		return err
-	}
-	f.HalfP50, f.HalfP95 = ms(half.quantile(0.5)), ms(half.quantile(0.95))
 
 	calls := []struct {
 		name string
@@ -586,4 +559,49 @@ func steady(ctx context.Context, now func() time.Time, rate float64, span time.D
 	l := load{perSecond: float64(n) / now().Sub(begun).Seconds(), took: took}
 	slices.Sort(l.took)
 	return l, context.Cause(ctx)
+}
+
+// measured is what a server bears of one kind of call.
+type measured struct {
+	callMS           float64 // CPU of one call
+	perSecond        float64 // saturated
+	loadedMB         float64 // resident after that
+	halfP50, halfP95 float64 // ms, at half of that load
+}
+
+// measure has a target answer h.sample calls one after another, then as many as it can,
+// then half as many. one and many name a call and calls.
+func (a *app) measure(ctx context.Context, target *target, h httpBench, say func(string, ...any), one, many string, call func(context.Context) error) (m measured, err error) {
+	say("CPU of %s", one)
+	if _, err := repeat(ctx, a.now, 1, min(10, h.sample), call); err != nil { // warm up
+		return m, err
+	}
+	before, err := target.cpu()
+	if err != nil {
+		return m, err
+	}
+	if _, err := repeat(ctx, a.now, 1, h.sample, call); err != nil {
+		return m, err
+	}
+	after, err := target.cpu()
+	if err != nil {
+		return m, err
+	}
+	m.callMS = ms(after-before) / float64(h.sample)
+	say("%s at saturation", many)
+	sat, err := saturate(ctx, a.now, 2*runtime.NumCPU(), h.span, call)
+	if err != nil {
+		return m, err
+	}
+	m.perSecond = sat.perSecond
+	if m.loadedMB, err = target.memory(); err != nil {
+		return m, err
+	}
+	say("latency at half of %.1f %s/s", sat.perSecond, many)
+	half, err := steady(ctx, a.now, sat.perSecond/2, h.span, call)
+	if err != nil {
+		return m, err
+	}
+	m.halfP50, m.halfP95 = ms(half.quantile(0.5)), ms(half.quantile(0.95))
+	return m, nil
 }

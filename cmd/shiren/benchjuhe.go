@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -107,37 +106,11 @@ func (a *app) benchJuhe(ctx context.Context, h httpBench) error {
 		}
 		return err
 	}
-	say("CPU of a query")
-	if _, err := repeat(ctx, a.now, 1, min(10, h.sample), query); err != nil { // warm up
-		return err
-	}
-	before, err := target.cpu()
+	m, err := a.measure(ctx, target, h, say, "a query", "queries", query)
 	if err != nil {
 		return err
 	}
-	if _, err := repeat(ctx, a.now, 1, h.sample, query); err != nil {
-		return err
-	}
-	after, err := target.cpu()
-	if err != nil {
-		return err
-	}
-	f.QueryMS = ms(after-before) / float64(h.sample)
-	say("queries at saturation")
-	sat, err := saturate(ctx, a.now, 2*runtime.NumCPU(), h.span, query)
-	if err != nil {
-		return err
-	}
-	f.PerSecond = sat.perSecond
-	if f.LoadedMB, err = target.memory(); err != nil {
-		return err
-	}
-	say("latency at half of %.1f queries/s", sat.perSecond)
-	half, err := steady(ctx, a.now, sat.perSecond/2, h.span, query)
-	if err != nil {
-		return err
-	}
-	f.HalfP50, f.HalfP95 = ms(half.quantile(0.5)), ms(half.quantile(0.95))
+	f.QueryMS, f.PerSecond, f.LoadedMB, f.HalfP50, f.HalfP95 = m.callMS, m.perSecond, m.loadedMB, m.halfP50, m.halfP95
 	if err := target.stop(); err != nil {
 		return err
 	}
