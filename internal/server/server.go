@@ -256,8 +256,14 @@ func (s *Server) closeEngine() error {
 	return errors.Join(errs...)
 }
 
-// Close frees the engine and closes the database. Requests must have ended.
-func (s *Server) Close() error { return errors.Join(s.Data.Close(), s.closeEngine()) }
+// Close ends captures, frees the engine and closes the database. Requests must have ended;
+// captures that are analysed are waited for, at most limits.shutdown_timeout: http.Server.Close
+// knows nothing of their sockets.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.Config.Limits.ShutdownTimeout))
+	defer cancel()
+	return errors.Join(s.capture.Shutdown(ctx), s.Data.Close(), s.closeEngine())
+}
 
 // routes puts the rooms behind one door.
 func (s *Server) routes(pages bool) http.Handler {

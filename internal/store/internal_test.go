@@ -232,8 +232,8 @@ func TestCheckpointBesideTheWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if size() > before {
-			if i < checkpointAfter {
-				t.Errorf("the log was copied after %d writes, want %d", i, checkpointAfter)
+			if i+1 < checkpointAfter {
+				t.Errorf("the log was copied after %d writes, want %d", i+1, checkpointAfter)
 			}
 			return
 		}
