@@ -21,6 +21,9 @@ var ErrNotBuilt = errors.New("the pages are not built: run `make web`, then buil
 // hold a hash of their content. The error is ErrNotBuilt.
 func Capture() (fs.FS, error) { return page(dist, "capture") }
 
+// Console returns the console's page; see Capture.
+func Console() (fs.FS, error) { return page(dist, "console") }
+
 func page(built fs.FS, name string) (fs.FS, error) {
 	sub, err := fs.Sub(built, "dist/"+name)
 	if err != nil {

@@ -122,6 +122,7 @@ import (
 	"time"
 
 	"shiren/internal/ekyc"
+	"shiren/web"
 )
 
 // Prefix is the path under which everything here is served. Protocol: the H5 address.
@@ -244,7 +245,7 @@ type Handler struct {
 	cfg   Config
 	log   *slog.Logger
 	mux   *http.ServeMux
-	page  *page
+	page  *web.Page
 	looks chan struct{} // semaphore
 
 	mu       sync.Mutex
@@ -278,7 +279,7 @@ func New(core Core, cfg Config) *Handler {
 	}
 	h := &Handler{core: core, cfg: cfg, log: cfg.Log, captures: map[string]*capture{}, looks: make(chan struct{}, cfg.Looks), mux: http.NewServeMux()}
 	var err error
-	if h.page, err = readPage(cfg.Pages); err != nil {
+	if h.page, err = web.Read(cfg.Pages); err != nil {
 		h.log.Error("the capture page cannot be served: run `make web` and build again", "err", err)
 	}
 	h.mux.HandleFunc("GET "+Prefix, h.servePage)

@@ -1,0 +1,286 @@
+// Package console serves the operator's side: a single page, and the JSON interface that it
+// talks to. It has no rules of its own about verification: it reads and changes what the core,
+// the registry, the operators and the alarms keep, checks who may, and writes the journal.
+//
+// # Addresses
+//
+//	GET  /console, /console/…          the page; its script reads the rest of the path
+//	GET  /console/assets/NAME          its files, named by content
+//	*    /console/api/…                JSON; each area's file says what it answers
+//
+// # The interface
+//
+// Every call but those of signing in needs the cookie of a sign-in. Calls that change something
+// are POST, PUT or DELETE with a JSON body, from the page's own origin (http.CrossOriginProtection),
+// and with the header Shiren-Console: 1, which no form can send. Bodies are bounded; a field that
+// is not known is refused. Times are RFC 3339 in UTC. Lists are {"items":[…],"next":"…"}: next is
+// handed back as ?after= and is "" at the end.
+//
+// What fails is {"error":{"code":"…","message":"…"}}: message is English and says what to do; the
+// page has its own words for each code. Codes: those of ekyc, and the Err constants.
+//
+// # Personal data
+//
+// Answers hold personal data masked. What unmasks it is a POST with a reason, needs
+// operator.RevealPersons, and is refused when its journal entry cannot be written first.
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"shiren/internal/ekyc"
+	"shiren/internal/operator"
+	"shiren/web"
+)
+
+// Prefix is the path under which everything here is served. Our choice.
+const Prefix = "/console"
+
+// Codes of failures, beside those of ekyc.
+const (
+	ErrSignedOut = "signed_out" // nobody is signed in; 401
+	ErrForbidden = "forbidden"  // the role may not; 403
+	ErrForged    = "forged"     // not sent by the page; 403
+	ErrAbsent    = "absent"     // there is no such thing; 404
+	ErrConflict  = "conflict"   // it was changed meanwhile, or exists already; 409
+	ErrInvalid   = "invalid"    // a field cannot be read or has a wrong value; 400
+	ErrReason    = "reason"     // a reason is needed; 400
+	ErrSystem    = "system"     // something failed here; the log says what; 500
+)
+
+// MaxBody bounds the body of a call, unless the call says otherwise. Our choice.
+const MaxBody = 256 << 10
+
+// Person is who makes a call.
+type Person struct {
+	Account string // id
+	Name    string
+	Role    operator.Role
+}
+
+// Gate says who makes a request, and keeps the journal.
+type Gate interface {
+	// Who returns the person whose sign-in the request carries; ok is false where nobody is
+	// signed in or the sign-in has ended.
+	Who(r *http.Request) (p Person, ok bool, err error)
+	// Note writes a journal entry durably. Its ID and At are set by the gate.
+	Note(ctx context.Context, e operator.Entry) error
+}
+
+// Config is what New needs.
+type Config struct {
+	Gate Gate
+	Now  func() time.Time
+	Log  *slog.Logger // nil: slog.Default
+	// Pages holds index.html and assets/; nil where they were not built.
+	Pages fs.FS
+}
+
+// Handler is the room. Safe for concurrent use.
+type Handler struct {
+	cfg   Config
+	log   *slog.Logger
+	mux   *http.ServeMux
+	page  *web.Page
+	cross *http.CrossOriginProtection
+}
+
+// New returns the handler for everything under Prefix.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg, log: cfg.Log, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	var err error
+	if h.page, err = web.Read(cfg.Pages); err != nil {
+		h.log.Error("the console's page cannot be served: run `make web` and build again", "err", err)
+	}
+	h.mux.HandleFunc("GET "+Prefix, h.servePage)
+	h.mux.HandleFunc("GET "+Prefix+"/", h.servePage)
+	h.mux.HandleFunc("GET "+Prefix+"/assets/{name}", h.serveAsset)
+	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
+	})
+	return h
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	h.mux.ServeHTTP(w, r)
+}
+
+// secure sets what every answer of this room carries: nothing is loaded from elsewhere, nobody
+// embeds it, no inline script. The page frames the capture page for the preview of plans.
+// Style attributes are set by the chart and component libraries through the CSSOM, which the
+// policy does not bar.
+func secure(head http.Header) {
+	head.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "+
+		"connect-src 'self'; media-src 'self' blob:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	head.Set("Permissions-Policy", "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()")
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Cross-Origin-Opener-Policy", "same-origin")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) {
+	if h.page == nil {
+		http.Error(w, "The console's page is not built. Run `make web`, build the server again and restart it.", http.StatusServiceUnavailable)
+		return
+	}
+	h.page.ServeIndex(w, r, "no-cache")
+}
+
+func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request) {
+	if h.page == nil || !h.page.ServeAsset(w, r, r.PathValue("name")) {
+		w.Header().Set("Cache-Control", "no-store")
+		http.NotFound(w, r)
+	}
+}
+
+// call is one request of a person.
+type call struct {
+	http.ResponseWriter
+	*http.Request
+	Person
+	h *Handler
+}
+
+// Error is what a call answers with.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func invalid(message string) error { return &Error{http.StatusBadRequest, ErrInvalid, message} }
+
+func absent(message string) error { return &Error{http.StatusNotFound, ErrAbsent, message} }
+
+// sent is the answer of a call that has written its own.
+type sent struct{}
+
+// read answers pattern ("GET /records", below Prefix/api) for those who have permission p. f's
+// value is the answer, as JSON; sent{} where f has written one.
+func (h *Handler) read(pattern string, p operator.Permission, f func(c *call) (any, error)) {
+	method, path, _ := strings.Cut(pattern, " ")
+	h.mux.HandleFunc(method+" "+Prefix+"/api"+path, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		c, err := h.enter(w, r, p)
+		var v any
+		if err == nil {
+			v, err = f(c)
+		}
+		h.answer(w, r, v, err)
+	})
+}
+
+// change is read for what changes or reveals something: f is called only if a journal entry
+// with the action could be written. note says what it is done to, and why, from the request;
+// it may refuse. f must not be able to do more than note told.
+func (h *Handler) change(pattern string, p operator.Permission, action string, note func(c *call) (object, reason, detail string, err error), f func(c *call) (any, error)) {
+	h.read(pattern, p, func(c *call) (any, error) {
+		object, reason, detail, err := note(c)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.note(action, object, reason, detail); err != nil {
+			return nil, err
+		}
+		return f(c)
+	})
+}
+
+// note writes a journal entry about the call.
+func (c *call) note(action, object, reason, detail string) error {
+	return c.h.cfg.Gate.Note(c.Context(), operator.Entry{
+		Account: c.Account, Name: c.Name, Address: ekyc.Caller(c.Context()).String(), Action: action, Object: object, Reason: reason, Detail: detail,
+	})
+}
+
+// enter finds out who calls and whether they may.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, p operator.Permission) (*call, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		if err := h.own(r); err != nil {
+			return nil, err
+		}
+	}
+	who, ok, err := h.cfg.Gate.Who(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, &Error{http.StatusUnauthorized, ErrSignedOut, "sign in first"}
+	case !who.Role.May(p):
+		return nil, &Error{http.StatusForbidden, ErrForbidden, "your role may not do this; an administrator can change it"}
+	}
+	return &call{w, r, who, h}, nil
+}
+
+// own refuses what the page itself did not send.
+func (h *Handler) own(r *http.Request) error {
+	if h.cross.Check(r) != nil || r.Header.Get("Shiren-Console") != "1" {
+		return &Error{http.StatusForbidden, ErrForged, "the call was not sent by the console's own page"}
+	}
+	return nil
+}
+
+// body reads the call's JSON body into v. What does not fit is ErrInvalid.
+func (c *call) body(v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, MaxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return invalid("the body cannot be read: it is no JSON, is too long, or has an unknown field")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return invalid("the body has something after its JSON")
+	}
+	return nil
+}
+
+// answer writes v, or what err comes to.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
+	var own *Error
+	var core *ekyc.Error
+	switch {
+	case err == nil:
+		if _, ok := v.(sent); ok {
+			return
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			h.answer(w, r, nil, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(b)
+	case errors.As(err, &own):
+		fail(w, own.Status, own.Code, own.Message)
+	case errors.Is(err, ekyc.ErrAbsent):
+		fail(w, http.StatusNotFound, ErrAbsent, "there is no such thing; it may have been erased when it was due")
+	case errors.As(err, &core) && core.Code != ekyc.Internal:
+		fail(w, http.StatusBadRequest, string(core.Code), core.Error())
+	default:
+		if r.Context().Err() == nil {
+			h.log.ErrorContext(r.Context(), "a call of the console failed", "path", r.Pattern, "err", err)
+		}
+		fail(w, http.StatusInternalServerError, ErrSystem, "something failed here; the server's log says what")
+	}
+}
+
+func fail(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": code, "message": message}})
+}
