@@ -210,6 +210,16 @@ func TestASignInEnds(t *testing.T) {
 
 	token, err := o.signIn("ADMIN", strong, "", desk)
 	o.check(err)
+	quiet := desk
+	quiet.Background = true
+	o.clock.Advance(operator.Idle / 2)
+	if _, ok, err := o.Who(t.Context(), token, quiet); !ok || err != nil {
+		t.Errorf("half way: %v, %v", ok, err)
+	}
+	o.clock.Advance(operator.Idle / 2)
+	o.gone("used by the page alone", token)
+	token, err = o.signIn("ADMIN", strong, "", desk)
+	o.check(err)
 	for range int(operator.Absolute/(20*time.Minute)) - 1 {
 		o.clock.Advance(20 * time.Minute)
 		o.who(token)
@@ -283,8 +293,13 @@ func TestLockOut(t *testing.T) {
 			details = append(details, e.Detail)
 		}
 	}
-	if len(details) != 2 { // nobody's, and wrong ones: the others' right passwords were not tried
+	if len(details) != 1 || details[0] != "wrong password" { // the right ones were not tried
 		t.Errorf("the journal says %q", details)
+	}
+	for _, e := range list {
+		if e.Account == "" {
+			t.Errorf("the journal holds a try for no account: %+v", e)
+		}
 	}
 	o.who(token)
 }
