@@ -252,6 +252,50 @@ func TestTamperingShows(t *testing.T) {
 	}
 }
 
+// TestRowsThatWereChangedGiveNoRights does what somebody can who may write the database and has an
+// account of little worth: makes links, and gives their own sign-in to somebody else.
+func TestRowsThatWereChangedGiveNoRights(t *testing.T) {
+	t.Parallel()
+	dsn := inFile(t)
+	s := open(t, dsn)
+	change(t, s, func(ctx context.Context, tx operator.Tx) error {
+		return errors.Join(tx.PutAccount(ctx, fullAccount), tx.PutSignIn(ctx, fullSignIn),
+			tx.PutLink(ctx, operator.Link{ID: "l1", Kind: operator.LinkInvite, Account: "a1", Until: at.Add(time.Hour)}))
+	})
+	db, err := sql.Open("sqlite3", strings.TrimPrefix(dsn, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range []string{
+		`update operator_sign_ins set account = 'a0', until = until + 1000000000`,
+		`update operator_links set kind = 'recovery', account = '', until = until + 1000000000`,
+		`insert into operator_links (id, kind, account, until, data_key, doc) select 'l2', kind, account, until, data_key, doc from operator_links`,
+		`insert into operator_sign_ins (id, account, until, data_key, doc) select 's2', account, until, data_key, doc from operator_sign_ins`,
+		`insert into operators (id, name, data_key, doc) select 'a2', 'x', data_key, doc from operators`,
+	} {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	o := s.Operators()
+	if in, err := o.SignIn(t.Context(), "s1"); err != nil || in != fullSignIn {
+		t.Errorf("a sign-in that was given away: %+v, %v", in, err)
+	}
+	if l, err := o.Link(t.Context(), "l1"); err != nil || l.Kind != operator.LinkInvite || l.Account != "a1" || !l.Until.Equal(at.Add(time.Hour)) {
+		t.Errorf("a link that was made worth more: %+v, %v", l, err)
+	}
+	if l, err := o.Link(t.Context(), "l2"); err == nil {
+		t.Errorf("a copied link opens: %+v", l)
+	}
+	if in, err := o.SignIn(t.Context(), "s2"); err == nil {
+		t.Errorf("a copied sign-in opens: %+v", in)
+	}
+	if a, err := o.Account(t.Context(), "a2"); err == nil {
+		t.Errorf("a copied account opens: %v", a.Name)
+	}
+}
+
 func TestOperatorsAreKeptSealed(t *testing.T) {
 	t.Parallel()
 	dsn := inFile(t)
