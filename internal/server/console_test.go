@@ -190,6 +190,27 @@ func TestConsoleStory(t *testing.T) {
 	}
 }
 
+func TestConsoleIsCounted(t *testing.T) {
+	t.Parallel()
+	o, _, _ := options(t, "[metrics]\naddress = \"127.0.0.1:0\"\n")
+	o.PasswordCost = cheap
+	s := build(t, o)
+	for _, path := range []string{"/console", "/console/records/7", "/console/api/access/me", "/console/api/accounts", "/console/api/nothing"} {
+		s.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+	}
+	got := figures(t, s.Figures)
+	for line, want := range map[string]string{
+		`shiren_http_requests_total{interface="/console/api/access/me",protocol="console",status="2xx"}`: "1",
+		`shiren_http_requests_total{interface="/console/api/accounts",protocol="console",status="4xx"}`:  "1",
+		`shiren_http_requests_total{interface="other",protocol="console",status="4xx"}`:                  "1",
+		`shiren_http_requests_total{interface="/console/records/7",protocol="console",status="2xx"}`:     "-",
+	} {
+		if value, found := got[line]; want == "-" && found || want != "-" && value != want {
+			t.Errorf("%s = %q, want %q", line, value, want)
+		}
+	}
+}
+
 // TestConsoleDoors calls everything that is wired without a sign-in and without the page's header.
 func TestConsoleDoors(t *testing.T) {
 	t.Parallel()
