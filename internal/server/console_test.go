@@ -3,11 +3,14 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -292,6 +295,73 @@ func TestConsoleIsWhereTheConfigurationSays(t *testing.T) {
 		}
 		if (s.ConsoleCalls() == nil) != (test.beside == 404 && test.apart == 0) {
 			t.Errorf("%q: %d calls", test.text, len(s.ConsoleCalls()))
+		}
+	}
+}
+
+// TestConsoleOverHTTPS serves the console on a listener of its own, as operators do, and signs in.
+func TestConsoleOverHTTPS(t *testing.T) {
+	t.Parallel()
+	o, _, _ := options(t, "listen = \"127.0.0.1:0\"\n[tls]\nmode = \"self-signed\"\n[console]\naddress = \"127.0.0.1:0\"\n")
+	o.PasswordCost = cheap
+	s := build(t, o)
+	ctx, stop := context.WithCancel(t.Context())
+	ready, done := make(chan server.Address, 1), make(chan error, 1)
+	go func() { done <- s.Serve(ctx, func(at server.Address) { ready <- at }) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	}()
+	at := <-ready
+	if !strings.HasPrefix(at.Console, "https://localhost:") || strings.HasPrefix(at.Console, at.Local+"/") {
+		t.Fatalf("the console is at %q, the rest at %q", at.Console, at.Local)
+	}
+	file, err := os.ReadFile(server.SelfSignedFile(o.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(file) {
+		t.Fatal("no certificate")
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer transport.CloseIdleConnections()
+	b := newBrowser(t, strings.TrimSuffix(at.Console, "/console"), &http.Client{Transport: transport})
+	link, err := s.Operators.FirstLink(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, v, head := b.call("POST", "/access/begin", `{"link":"`+link+`","name":"admin","password":"`+strong+`"}`)
+	if status != http.StatusOK || !strings.HasPrefix(head.Get("Set-Cookie"), "__Host-shiren=") || !strings.Contains(head.Get("Set-Cookie"), "; HttpOnly; Secure; SameSite=Strict") {
+		t.Errorf("begin: %d %v, cookie %q", status, v, head.Get("Set-Cookie"))
+	}
+	b.ok("GET", "/accounts", "")
+	res, err := b.client.Get(at.Local + "/console/api/access/me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("the main listener has a console too: status %d", res.StatusCode)
+	}
+}
+
+func TestConsolePage(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                              "http://localhost:8080/console",
+		"listen = \":80\"":              "http://localhost/console",
+		"[tls]\nmode = \"self-signed\"": "https://localhost:8443/console",
+		"[tls]\nmode = \"auto\"\ndomains = [\"verify.example.com\"]":                                                                       "https://verify.example.com/console",
+		"public_url = \"https://verify.example.com\"":                                                                                      "https://verify.example.com/console",
+		"public_url = \"https://verify.example.com\"\n[console]\naddress = \":9443\"":                                                      "http://localhost:9443/console",
+		"[console]\naddress = \":9443\"\npublic_url = \"https://desk.example.com\"\n[tls]\nmode = \"auto\"\ndomains = [\"x.example.com\"]": "https://desk.example.com/console",
+	} {
+		o, _, _ := options(t, text)
+		if got := (&server.Data{Config: o.Config}).ConsolePage(); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }
