@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,6 +181,61 @@ func TestTheJournalOfTwoNodesIsOneChain(t *testing.T) {
 					t.Fatalf("entry %+v after %d", e, i)
 				}
 			}
+		}
+	})
+}
+
+// TestTwoAdministratorsCannotEndEachOther has two of them take the other's role away at once, on
+// two servers: one stays.
+func TestTwoAdministratorsCannotEndEachOther(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, open func() *store.Store) {
+		var nodes []*operator.Service
+		var who []operator.Actor
+		for i := range 2 {
+			o, err := operator.New(operator.Config{
+				Store: open().Operators(), Digester: sealer(1), Now: func() time.Time { return at }, Rand: rand.Reader,
+				Cost: operator.Cost{Memory: 8, Time: 1, Threads: 1},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			link, err := o.RecoveryLink(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, token, err := o.Begin(t.Context(), link, operator.Beginning{Name: fmt.Sprint("admin", i), Password: "four words of no song"}, operator.From{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			actor, ok, err := o.Who(t.Context(), token, operator.From{})
+			if err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			nodes, who = append(nodes, o), append(who, actor)
+		}
+		var group sync.WaitGroup
+		var done atomic.Int64
+		for i := range 2 {
+			group.Go(func() {
+				other := who[1-i].Account
+				if _, err := nodes[i].Set(t.Context(), who[i], other.ID, operator.Auditor, false, other.Version); err == nil {
+					done.Add(1)
+				} else if operator.CodeOf(err) != operator.Absent { // their sign-in has ended
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		list, err := nodes[0].Accounts(t.Context())
+		left := 0
+		for _, a := range list {
+			if a.Role == operator.Administrator {
+				left++
+			}
+		}
+		if err != nil || done.Load() != 1 || left != 1 {
+			t.Errorf("%d changes were made, %d administrators are left, %v; want one of each", done.Load(), left, err)
 		}
 	})
 }

@@ -55,6 +55,7 @@ create table journal (
     doc      text   not null
 );
 create index journal_at on journal (at, seq);
+create index journal_action on journal (action, seq);
 create index journal_account on journal (account, seq);
 create index journal_object on journal (object, seq);
 
