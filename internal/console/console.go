@@ -125,7 +125,7 @@ func New(cfg Config) *Handler {
 		h.cfg.Gate = &gate{h}
 	}
 	var err error
-	if h.page, err = web.Read(cfg.Pages); err != nil {
+	if h.page, err = web.Read(cfg.Pages); err != nil && cfg.Pages != nil { // who gives none knows why
 		h.log.Error("the console's page cannot be served: run `make web` and build again", "err", err)
 	}
 	h.mux.HandleFunc(Prefix, h.servePage)

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,12 +10,14 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
+	"shiren/internal/console"
 	"shiren/internal/operator"
 	"shiren/internal/server"
 )
@@ -214,10 +215,11 @@ func TestConsoleIsCounted(t *testing.T) {
 	}
 }
 
-// TestConsoleDoors calls everything that is wired without a sign-in and without the page's header.
+// TestConsoleDoors calls everything that is wired: as nobody, as each role, and as another site's
+// page in the browser of somebody who is signed in.
 func TestConsoleDoors(t *testing.T) {
 	t.Parallel()
-	o, _, _ := options(t, "")
+	o, _, logs := options(t, "")
 	o.PasswordCost = cheap
 	s := build(t, o)
 	web := httptest.NewServer(s.Handler)
@@ -226,33 +228,67 @@ func TestConsoleDoors(t *testing.T) {
 	if len(calls) < 20 {
 		t.Fatalf("%d calls are wired, want all of them", len(calls))
 	}
-	b := newBrowser(t, web.URL, web.Client())
+	path := func(c console.Call) string { // below the interface, with something in its wildcards
+		return strings.TrimPrefix(regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(c.Path, "x"), "/console/api")
+	}
+	nobody := newBrowser(t, web.URL, web.Client())
 	for _, c := range calls {
-		path := strings.TrimPrefix(strings.NewReplacer("{id}", "x", "{kind}", "x", "{name}", "x").Replace(c.Path), "/console/api")
-		if strings.ContainsAny(path, "{}") {
-			path = path[:strings.IndexByte(path, '{')] + "x"
-		}
-		status, v, head := b.call(c.Method, path, "{}")
-		if status == http.StatusNotFound && !c.Open || !c.Open && status != http.StatusUnauthorized {
-			t.Errorf("%s %s without a sign-in: status %d, %v", c.Method, c.Path, status, v)
+		status, v, head := nobody.call(c.Method, path(c), "{}")
+		if !c.Open && status != http.StatusUnauthorized {
+			t.Errorf("%s %s, nobody: status %d, %v", c.Method, c.Path, status, v)
 		}
 		if head.Get("Cache-Control") != "no-store" || head.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s %s may be cached or sniffed: %v", c.Method, c.Path, head)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), c.Method, web.URL+"/console/api"+path, bytes.NewReader([]byte("{}")))
-		if err != nil {
-			t.Fatal(err)
+	}
+
+	link, err := s.Operators.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := newBrowser(t, web.URL, web.Client())
+	admin.ok("POST", "/access/begin", `{"link":"`+link+`","name":"admin","password":"`+strong+`"}`)
+	roles := map[operator.Role]*browser{operator.Administrator: admin}
+	for _, role := range []operator.Role{operator.Operations, operator.Auditor, operator.Integrator} {
+		invited := admin.ok("POST", "/accounts", `{"name":"`+string(role)+`","role":"`+string(role)+`"}`)
+		_, link, _ := strings.Cut(invited["path"].(string), "#")
+		roles[role] = newBrowser(t, web.URL, web.Client())
+		roles[role].ok("POST", "/access/begin", `{"link":"`+link+`","password":"`+strong+`"}`)
+	}
+	for role, b := range roles {
+		for _, c := range calls {
+			may := c.Open || c.Permission == "" || role.May(c.Permission)
+			if !may || c.Method == "GET" { // what may be changed is not, here
+				status, v, _ := b.call(c.Method, path(c), "{}")
+				e, _ := v["error"].(map[string]any)
+				if forbidden := e["code"] == "forbidden" && status == http.StatusForbidden; forbidden == may || status == http.StatusUnauthorized || status == http.StatusInternalServerError {
+					t.Errorf("%s %s, %s, who may: %v: status %d, %v", c.Method, c.Path, role, may, status, v)
+				}
+			}
+			for _, site := range []string{"cross-site", "same-site"} {
+				req, err := http.NewRequestWithContext(t.Context(), c.Method, web.URL+"/console/api"+path(c), strings.NewReader("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Sec-Fetch-Site", site)
+				res, err := b.client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || res.StatusCode != http.StatusForbidden || !strings.Contains(string(text), `"forged"`) {
+					t.Errorf("%s %s, %s, from %s: status %d %s", c.Method, c.Path, role, site, res.StatusCode, text)
+				}
+			}
 		}
-		if c.Method == "GET" {
-			req.Header.Set("Sec-Fetch-Site", "cross-site")
+		if m := b.ok("GET", "/access/me", ""); m["person"] == nil {
+			t.Errorf("%s is signed in no more: something was done that should not", role)
 		}
-		res, err := web.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s %s forged: status %d", c.Method, c.Path, res.StatusCode)
+	}
+	for line := range strings.Lines(logs.String()) {
+		if strings.Contains(line, "level=ERROR") {
+			t.Errorf("logged: %s", line)
 		}
 	}
 }
