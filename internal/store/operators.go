@@ -244,7 +244,7 @@ func (o operatorReader) entry(r *sql.Rows) (e operator.Entry, err error) {
 	return e, nil
 }
 
-// Entries lists the journal, newest first.
+// Entries lists the journal, newest first: by time and then number, which the indexes follow.
 func (o *Operators) Entries(ctx context.Context, query operator.EntryQuery) ([]operator.Entry, error) {
 	var where []string
 	var args []any
@@ -270,14 +270,24 @@ func (o *Operators) Entries(ctx context.Context, query operator.EntryQuery) ([]o
 		add("object = ?", query.Object)
 	}
 	if query.After != 0 {
-		add("seq < ?", query.After)
+		var last int64
+		switch err := o.q.QueryRowContext(ctx, `select at from journal where seq = $1`, query.After).Scan(&last); {
+		case errors.Is(err, sql.ErrNoRows): // somebody removed it
+			add("seq < ?", query.After)
+		case err != nil:
+			return nil, fmt.Errorf("read the journal: %w", err)
+		default:
+			add("(at, seq) < (?, ", last)
+			args = append(args, query.After)
+			where[len(where)-1] += "$" + strconv.Itoa(len(args)) + ")"
+		}
 	}
 	text := entryColumns
 	if len(where) > 0 {
 		text += " where " + strings.Join(where, " and ")
 	}
 	args = append(args, query.Limit)
-	rows, err := o.q.QueryContext(ctx, text+" order by seq desc limit $"+strconv.Itoa(len(args)), args...)
+	rows, err := o.q.QueryContext(ctx, text+" order by at desc, seq desc limit $"+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}

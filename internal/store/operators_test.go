@@ -382,3 +382,48 @@ func TestOperatorsAreKeptSealed(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesOfTheJournal pages through entries of a clock that was put back.
+func TestPagesOfTheJournal(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, open func() *store.Store) {
+		s := open()
+		change(t, s, func(ctx context.Context, tx operator.Tx) error {
+			for i := range int64(20) {
+				e := operator.Entry{Seq: i + 1, At: at.Add(time.Duration(i*7%5) * time.Second), Account: fmt.Sprint("a", i%2), Action: "thing.read"}
+				if err := tx.Append(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, q := range []operator.EntryQuery{{Limit: 3}, {Limit: 3, Account: "a1"}, {Limit: 3, Action: "thing."}, {Limit: 1, Since: at.Add(time.Second), Before: at.Add(3 * time.Second)}} {
+			all := q
+			all.Limit = 1000
+			want, err := s.Operators().Entries(t.Context(), all)
+			if err != nil || len(want) < 8 {
+				t.Fatalf("%+v: %d entries, %v", all, len(want), err)
+			}
+			var got []operator.Entry
+			for range 30 {
+				page, err := s.Operators().Entries(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page) == 0 {
+					break
+				}
+				got = append(got, page...)
+				q.After = page[len(page)-1].Seq
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v: pages (-all at once +by pages):\n%s", q, diff)
+			}
+			for i := 1; i < len(want); i++ {
+				if want[i].At.After(want[i-1].At) || want[i].At.Equal(want[i-1].At) && want[i].Seq > want[i-1].Seq {
+					t.Errorf("entry %d lies behind %d", want[i].Seq, want[i-1].Seq)
+				}
+			}
+		}
+	})
+}

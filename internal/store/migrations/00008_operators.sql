@@ -55,9 +55,9 @@ create table journal (
     doc      text   not null
 );
 create index journal_at on journal (at, seq);
-create index journal_action on journal (action, seq);
-create index journal_account on journal (account, seq);
-create index journal_object on journal (object, seq);
+create index journal_action on journal (action, at, seq);
+create index journal_account on journal (account, at, seq);
+create index journal_object on journal (object, at, seq);
 
 -- The journal's end, in one row; whoever changes something of operators locks it.
 create table journal_head (
