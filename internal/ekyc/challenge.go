@@ -133,7 +133,7 @@ var distanceScales = [4]float64{0.78, 1, 1.28, 1.64}
 
 const (
 	distanceStart = 1 // in distanceScales: where the person was
-	distanceCues  = 6
+	distanceCues  = 7
 	digitCues     = 6
 )
 

@@ -433,8 +433,10 @@ func (c Challenge) distance(level Level, samples []Sample, r Response) Response 
 		over := func(size float64) bool { return (size > half) == (cue.Scale > from) }
 		at := time.Duration(-1)
 		early := false
+		// What is left of the move before is no answer.
+		first := max(cue.After+soonest, crossed+distanceMove)
 		for k, p := range path {
-			if p.at < cue.After+soonest || !over(p.size) {
+			if p.at < first || !over(p.size) {
 				continue
 			}
 			early = k > 0 && over(path[k-1].size) && path[k-1].at >= crossed+distanceMove

@@ -261,6 +261,22 @@ func TestDistanceLateness(t *testing.T) {
 	}
 }
 
+// TestDistanceTurnsBack: who is still on a long way when they are asked to turn back has not
+// answered that yet.
+func TestDistanceTurnsBack(t *testing.T) {
+	t.Parallel()
+	src, rng := source(51)
+	c := drawn(ekyc.LivenessDistance, src)
+	for i := range c.Cues {
+		c.Cues[i].After = time.Second + time.Duration(i)*1700*time.Millisecond // the shortest pauses
+		c.Cues[i].Scale = []float64{1.64, 0.78, 1.28}[i%3]
+	}
+	p := person{fps: 12, lag: 1550 * time.Millisecond}
+	if r := c.Judge(ekyc.LevelNormal, p.answer(rng, c)); r.Code != ekyc.OK {
+		t.Errorf("got %q (%s), want a challenge that is met", r.Code, r.Why)
+	}
+}
+
 // palindrome challenges are the same in reverse order.
 func palindrome(c ekyc.Challenge) bool {
 	for i := range c.Cues {

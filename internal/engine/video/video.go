@@ -284,9 +284,12 @@ func (f *FFmpeg) frames(ctx context.Context, in input, fps float64, sound bool) 
 		"scale='if(gt(iw,ih),min(iw,640),-2)':'if(gt(iw,ih),-2,min(ih,640))'," +
 		// metadata prints the times of pictures that carry some
 		`metadata=add:key=t:value=1,metadata=print:file=pipe\\:3`
+	// Browsers record when they find time: two pictures may come within a step of the average
+	// rate, in which ffmpeg would count them, and would refuse the second.
+	ticks := []string{"-enc_time_base", "1:90000"}
 	args := slices.Concat([]string{"-hide_banner", "-nostdin", "-loglevel", "error", "-xerror"}, in.options(),
 		[]string{"-threads", "2", "-t", strconv.FormatFloat((MaxDuration + 2*grace).Seconds(), 'f', -1, 64), "-i", in.name},
-		[]string{"-map", "0:v:0", "-vf", filter}, f.found.passthrough, []string{"-pix_fmt", "yuvj420p", "-q:v", "3", "-f", "mpjpeg", "pipe:1"})
+		[]string{"-map", "0:v:0", "-vf", filter}, f.found.passthrough, ticks, []string{"-pix_fmt", "yuvj420p", "-q:v", "3", "-f", "mpjpeg", "pipe:1"})
 	if sound {
 		args = append(args, "-map", "0:a:0", "-ac", "1", "-ar", strconv.Itoa(soundRate), "-f", "s16le", "pipe:4")
 	}

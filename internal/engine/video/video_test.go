@@ -133,6 +133,26 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// A busy browser takes pictures unevenly: here two come 2 ms apart, then none for .2 s.
+func TestDecodeUneven(t *testing.T) {
+	t.Parallel()
+	const pairs = "fps=10,settb=1/1000,setpts='200*ceil(N/2)+if(eq(N,0),0,if(mod(N,2),-1,1))'"
+	got, err := open(t).Decode(t.Context(), record(t, "4", []string{"-vf", pairs, "-fps_mode", "passthrough", "-enc_time_base", "1:1000"}, webmArgs), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(got.Frames); n < 38 || n > 41 {
+		t.Errorf("got %d frames, want about 40", n)
+	}
+	for i, frame := range got.Frames[1:] {
+		want := time.Duration(i/2+1)*200*time.Millisecond + time.Duration(2*(i%2)-1)*time.Millisecond
+		if frame.At.Round(time.Millisecond) != want {
+			t.Errorf("frame %d is at %v, want %v", i+1, frame.At, want)
+			break
+		}
+	}
+}
+
 // turned writes a quarter turn, as a phone held upright does, into an mp4's track header.
 func turned(t *testing.T, data []byte) []byte {
 	t.Helper()
