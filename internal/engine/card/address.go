@@ -31,7 +31,7 @@ func (g *page) address(id cnid.Number) (word, error) {
 		if err != nil {
 			return word{}, err
 		}
-		if err := g.repair(&w, shots, cleanAddress); err != nil {
+		if err := g.repair(&w, shots, cleanAddress, suggest); err != nil {
 			return word{}, err
 		}
 		if w.text == "" {
@@ -70,13 +70,19 @@ func (g *page) address(id cnid.Number) (word, error) {
 // addressRows are the middles of the address's rows: where text was found, and where it
 // must be between.
 func (g *page) addressRows() []float64 {
-	var found []float64
-	for _, s := range g.spans {
-		h := s.y1 - s.y0
-		if s.x1 < addressX0+1 || s.x0 > addressX0+12 || s.x0 < 3.5 || h < 1.5 || h > 7 || s.midY() < addressY-2.2 || s.midY() > 44.6 {
+	var found, others []float64
+	for i, s := range g.spans {
+		if s.x1 < addressX0+1 || s.x0 > addressX0+12 || s.x0 < 3.5 || !g.row(i) || s.midY() < addressY-2.2 || s.midY() > 44.6 {
+			continue
+		}
+		if g.foreign(i) {
+			others = append(others, s.midY())
 			continue
 		}
 		found = append(found, s.midY())
+	}
+	if len(found) == 0 { // nothing reads well
+		found = others
 	}
 	slices.Sort(found)
 	var rows []float64
@@ -127,7 +133,10 @@ func (r *regions) prefixes(text string, id cnid.Number) []string {
 	try := func(c county) {
 		for _, form := range c.forms() {
 			f := []rune(form)
-			if len(t) < len(f) {
+			if len(t) < len(f) { // the row ends within it
+				if d := differing(t, f[:len(t)]); len(t) >= partOf && d > 0 && d <= 1+len(t)/6 {
+					list = append(list, string(f[:len(t)]))
+				}
 				continue
 			}
 			if d := differing(t[:len(f)], f); d > 0 && d <= 1+len(f)/4 {
@@ -149,6 +158,9 @@ func (r *regions) prefixes(text string, id cnid.Number) []string {
 	}
 	return list[:min(len(list), 60)]
 }
+
+// partOf is how many characters of a region's name a row must show to be taken for it. Our choice.
+const partOf = 7
 
 func differing(a, b []rune) int {
 	n := 0
