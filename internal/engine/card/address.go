@@ -126,20 +126,24 @@ func cleanAddress(s string) string {
 }
 
 // prefixes are readings of an address that begin with the names of a region: those of
-// the number's county, and all that differ little from what was read.
+// the number's county, and all that differ little from what was read. Of one that begins so
+// already it is that reading alone.
 func (r *regions) prefixes(text string, id cnid.Number) []string {
 	t := []rune(text)
 	var list []string
+	exact := false
 	try := func(c county) {
 		for _, form := range c.forms() {
 			f := []rune(form)
 			if len(t) < len(f) { // the row ends within it
-				if d := differing(t, f[:len(t)]); len(t) >= partOf && d > 0 && d <= 1+len(t)/6 {
+				if d := differing(t, f[:len(t)]); len(t) >= partOf && d <= 1+len(t)/6 {
+					exact = exact || d == 0
 					list = append(list, string(f[:len(t)]))
 				}
 				continue
 			}
-			if d := differing(t[:len(f)], f); d > 0 && d <= 1+len(f)/4 {
+			if d := differing(t[:len(f)], f); d <= 1+len(f)/4 {
+				exact = exact || d == 0
 				list = append(list, form+string(t[len(f):]))
 			}
 			// One character lost in front of or among them.
@@ -155,6 +159,9 @@ func (r *regions) prefixes(text string, id cnid.Number) []string {
 	}
 	for _, c := range r.counties[""] {
 		try(c)
+	}
+	if exact {
+		return []string{text}
 	}
 	return list[:min(len(list), 60)]
 }
