@@ -31,7 +31,7 @@ func (g *page) address(id cnid.Number) (word, error) {
 		if err != nil {
 			return word{}, err
 		}
-		if err := g.repair(&w, shots, cleanAddress); err != nil {
+		if err := g.repair(&w, shots, cleanAddress, suggest); err != nil {
 			return word{}, err
 		}
 		if w.text == "" {
@@ -70,13 +70,19 @@ func (g *page) address(id cnid.Number) (word, error) {
 // addressRows are the middles of the address's rows: where text was found, and where it
 // must be between.
 func (g *page) addressRows() []float64 {
-	var found []float64
-	for _, s := range g.spans {
-		h := s.y1 - s.y0
-		if s.x1 < addressX0+1 || s.x0 > addressX0+12 || s.x0 < 3.5 || h < 1.5 || h > 7 || s.midY() < addressY-2.2 || s.midY() > 44.6 {
+	var found, others []float64
+	for i, s := range g.spans {
+		if s.x1 < addressX0+1 || s.x0 > addressX0+12 || s.x0 < 3.5 || !g.row(i) || s.midY() < addressY-2.2 || s.midY() > 44.6 {
+			continue
+		}
+		if g.foreign(i) {
+			others = append(others, s.midY())
 			continue
 		}
 		found = append(found, s.midY())
+	}
+	if len(found) == 0 { // nothing reads well
+		found = others
 	}
 	slices.Sort(found)
 	var rows []float64
@@ -120,17 +126,24 @@ func cleanAddress(s string) string {
 }
 
 // prefixes are readings of an address that begin with the names of a region: those of
-// the number's county, and all that differ little from what was read.
+// the number's county, and all that differ little from what was read. Of one that begins so
+// already it is that reading alone.
 func (r *regions) prefixes(text string, id cnid.Number) []string {
 	t := []rune(text)
 	var list []string
+	exact := false
 	try := func(c county) {
 		for _, form := range c.forms() {
 			f := []rune(form)
-			if len(t) < len(f) {
+			if len(t) < len(f) { // the row ends within it
+				if d := differing(t, f[:len(t)]); len(t) >= partOf && d <= 1+len(t)/6 {
+					exact = exact || d == 0
+					list = append(list, string(f[:len(t)]))
+				}
 				continue
 			}
-			if d := differing(t[:len(f)], f); d > 0 && d <= 1+len(f)/4 {
+			if d := differing(t[:len(f)], f); d <= 1+len(f)/4 {
+				exact = exact || d == 0
 				list = append(list, form+string(t[len(f):]))
 			}
 			// One character lost in front of or among them.
@@ -147,8 +160,14 @@ func (r *regions) prefixes(text string, id cnid.Number) []string {
 	for _, c := range r.counties[""] {
 		try(c)
 	}
+	if exact {
+		return []string{text}
+	}
 	return list[:min(len(list), 60)]
 }
+
+// partOf is how many characters of a region's name a row must show to be taken for it. Our choice.
+const partOf = 7
 
 func differing(a, b []rune) int {
 	n := 0

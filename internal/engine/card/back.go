@@ -31,7 +31,7 @@ func (g *page) readBack() (map[ekyc.CardField]word, []ekyc.CardFlag, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := g.repair(&authority, shots, cleanAuthority); err != nil {
+	if err := g.repair(&authority, shots, cleanAuthority, g.r.regions.authorities); err != nil {
 		return nil, nil, err
 	}
 	authority.doubt = authority.doubt || placeless(authority.text)

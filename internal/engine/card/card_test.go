@@ -3,6 +3,8 @@ package card_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/draw"
@@ -12,6 +14,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	xdraw "golang.org/x/image/draw"
 
 	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
@@ -294,6 +298,34 @@ func TestRefusedImages(t *testing.T) {
 		if _, err := reader(t).GlanceCard(context.Background(), c.data, ekyc.CardFront); ekyc.CodeOf(err) != c.want {
 			t.Errorf("%s: glance: got %v, want %s", name, err, c.want)
 		}
+	}
+}
+
+// A phone's camera of 40 megapixels: JPEG is read at a smaller scale, and a format that must be
+// decoded whole is refused before it is.
+func TestFortyMegapixels(t *testing.T) {
+	t.Parallel()
+	large := image.NewGray(image.Rect(0, 0, 7424, 5440))
+	draw.Draw(large, large.Rect, image.NewUniform(color.Gray{Y: 90}), image.Point{}, draw.Src)
+	side := zhang.front(t)
+	xdraw.NearestNeighbor.Scale(large, image.Rect(1200, 1100, 6200, 1100+5000*side.Bounds().Dy()/side.Bounds().Dx()), side, side.Bounds(), draw.Src, nil)
+	var jpg, whole bytes.Buffer
+	if err := jpeg.Encode(&jpg, large, nil); err != nil {
+		t.Fatal(err)
+	}
+	// It is grey, so it is called a copy beside what it says.
+	if c := read(t, jpg.Bytes(), ekyc.CardFront); c.Status != ekyc.CardReadable || !maps.Equal(values(c), zhang.frontWant()) {
+		t.Errorf("got status %q and %v, want %v", c.Status, values(c), zhang.frontWant())
+	}
+	fast := png.Encoder{CompressionLevel: png.NoCompression}
+	if err := fast.Encode(&whole, large.SubImage(image.Rect(0, 0, 7424, 1)).(*image.Gray)); err != nil {
+		t.Fatal(err)
+	}
+	tall := whole.Bytes()
+	binary.BigEndian.PutUint32(tall[20:], 5440) // IHDR says what is to be decoded
+	binary.BigEndian.PutUint32(tall[29:], crc32.ChecksumIEEE(tall[12:29]))
+	if _, err := reader(t).ReadCard(context.Background(), tall, ekyc.CardFront); ekyc.CodeOf(err) != ekyc.ImagePixels {
+		t.Errorf("a PNG of 40 megapixels: got %v, want %s", err, ekyc.ImagePixels)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
+	"shiren/internal/engine/vision"
 )
 
 // Where values of the front stand.
@@ -337,22 +338,47 @@ func (g *page) nation() (word, error) {
 	for _, s := range shots {
 		seen = seen || len(s.part().chars) > 0
 	}
-	if !seen {
-		return word{at: at}, nil
-	}
-	best, share, margin, all := g.choice(shots, nations)
-	if margin < nationGap {
-		more, err := g.wider(at)
-		if err != nil {
-			return word{}, err
+	var w word
+	var names []string
+	if seen {
+		best, share, margin, all := g.choice(shots, nations)
+		if margin < nationGap {
+			more, err := g.wider(at)
+			if err != nil {
+				return word{}, err
+			}
+			shots = append(shots, more...)
+			best, share, margin, all = g.choice(shots, nations)
 		}
-		shots = append(shots, more...)
-		best, share, margin, all = g.choice(shots, nations)
+		mean := all[0].score / float64(len(shots))
+		w = word{text: best, share: share, least: math.Min(1, math.Exp(mean)), agree: true, doubt: margin < nationLeast}
+		if names = g.r.keys.rivals(best); len(names) > 0 {
+			names = append(names, best)
+		}
+		seen = mean > nationPoor
 	}
-	w := word{text: best, share: share, least: math.Min(1, math.Exp(all[0].score/float64(len(shots)))), agree: true, at: at}
-	w.doubt = margin < nationLeast
+	if w.at = at; !seen {
+		names = nations
+	}
+	if len(names) == 0 {
+		return w, nil
+	}
+	if name, like, lead := g.nationLooks(at, names); lead > nationLead && like > leastAlike {
+		w.doubt = lead < 2*nationLead
+		if name != w.text {
+			w.text, w.share, w.least = name, glyphSure(lead), glyphSure(lead)
+		}
+	}
 	return w, nil
 }
+
+// nationPoor is the log probability a look of the best nation under which drawn glyphs are
+// asked about all of them: the recogniser leaves out 傈僳 though it has classes for both.
+// nationLead is by how much one must look more alike than the next. Our choices.
+const (
+	nationPoor = -4
+	nationLead = 0.06
+)
 
 // nationGap is the lead a look under which a nation is looked at again, nationLeast the
 // one under which it stays doubtful: 仡佬 must not become 仫佬.
@@ -360,3 +386,80 @@ const (
 	nationGap   = 4
 	nationLeast = 1.2
 )
+
+// Where a nation's first character may begin, and the pitch of its characters, millimetres.
+// Measured on cards drawn in the true layout: 33.5 and 3.05.
+const (
+	nationFrom, nationTo = 32.6, 34.4
+	nationPitch          = 3.05
+)
+
+// nationLooks finds which of the given nations looks most like what is printed, by the mean
+// correlation of its characters with drawn glyphs, -1 to 1, and by how much it leads.
+func (g *page) nationLooks(at span, names []string) (best string, like, lead float64) {
+	const scale = em * 0.97 / nationPitch
+	const step = nationPitch * scale
+	strip := span{nationFrom - 0.4, at.y0, nationZone.x1, at.y1}
+	im := vision.NewImage(int((strip.x1-strip.x0)*scale), int((strip.y1-strip.y0)*scale))
+	defer im.Release()
+	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
+	ink := inkOf(im)
+	cut := func(from, to float64) ([]float32, int) {
+		x0, x1 := max(0, int(from)), min(im.W, int(to)+1)
+		if x1-x0 < 12 {
+			return nil, 0
+		}
+		patch := make([]float32, (x1-x0)*im.H)
+		for y := range im.H {
+			copy(patch[y*(x1-x0):], ink[y*im.W+x0:y*im.W+x1])
+		}
+		return patch, x1 - x0
+	}
+	like, second := -1.0, -1.0
+	for _, name := range names {
+		chars := []rune(name)
+		top := -1.0
+		for from := nationFrom; from <= nationTo; from += 0.3 {
+			x0 := (from - strip.x0) * scale
+			sum := 0.0
+			for i, c := range chars {
+				patch, w := cut(x0+float64(i)*step, x0+float64(i+1)*step)
+				if w == 0 {
+					sum--
+				} else if l := g.r.glyphs.compare(patch, w, im.H, em*0.97, []rune{c}); len(l) == 1 {
+					sum += l[0].score
+				}
+			}
+			v := sum / float64(len(chars))
+			// What stands behind the last character is no part of this name.
+			if patch, _ := cut(x0+(float64(len(chars))+0.1)*step, x0+(float64(len(chars))+0.9)*step); filled(patch) > leastFilled {
+				v -= 0.3
+			}
+			top = max(top, v)
+		}
+		if top > like {
+			best, like, second = name, top, like
+		} else {
+			second = max(second, top)
+		}
+	}
+	return best, like, like - second
+}
+
+// rivals are the nations that glyphs must decide between: those with a character that the
+// recogniser has no class for, where they differ from a text in one character.
+func (k *keys) rivals(text string) []string {
+	t := []rune(text)
+	var list []string
+	for _, n := range nations {
+		r := []rune(n)
+		known := true
+		for _, c := range r {
+			known = known && k.index[c] > 0
+		}
+		if !known && len(r) == len(t) && differing(r, t) <= 1 {
+			list = append(list, n)
+		}
+	}
+	return list
+}

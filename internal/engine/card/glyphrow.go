@@ -14,10 +14,11 @@ const weak = 0.9
 // side by side to tell. Measured on cards drawn in the true layout.
 const rowPitch = 2.93
 
-// repair compares a row's weak Han characters, and gaps that a character was lost in,
-// with drawn glyphs. It changes the word's text and says how sure it is then. clean is
-// what turned the row's text into the word's.
-func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
+// repair compares a row's weak Han characters, gaps that a character was lost in, and those
+// in which what was read differs from what is known, with drawn glyphs. It changes the word's
+// text and says how sure it is then. clean is what turned the row's text into the word's, known
+// names texts that differ little from one.
+func (g *page) repair(w *word, shots []shot, clean func(string) string, known func(string) []string) error {
 	var best *shot
 	for i := range shots {
 		if p := shots[i].part(); clean(p.text()) == w.text && (best == nil || p.least() > best.part().least()) {
@@ -48,34 +49,35 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 	if pitch < 2.2 || pitch > 4 {
 		return nil
 	}
-	type place struct {
-		at     float64
-		before int // the character's index, or before which it is missing
-		char   *char
-	}
-	var places []place
-	for i := range chars {
-		if i > 0 && isHan(chars[i].r) && isHan(chars[i-1].r) && x[i]-x[i-1] > 1.6*pitch && x[i]-x[i-1] < 2.5*pitch {
-			places = append(places, place{(x[i] + x[i-1]) / 2, i, nil})
-		}
-		if isHan(chars[i].r) && chars[i].p < weak {
-			places = append(places, place{x[i], i, &chars[i]})
-		}
-	}
-	// A row may end in, or begin with, one that was not seen.
-	if n := len(chars); isHan(chars[n-1].r) && w.at.x1-x[n-1] > 1.25*pitch {
-		places = append(places, place{x[n-1] + pitch, n, nil})
-	}
-	if len(places) == 0 || len(places) > mostWeak {
-		return nil
-	}
 	scale := em * 0.97 / pitch
 	strip := w.at
 	strip.x0, strip.x1 = strip.x0-1, strip.x1+1
+	other := disputed(chars, known)
+	var places []slot
+	for i := range chars {
+		if i > 0 && isHan(chars[i].r) && isHan(chars[i-1].r) {
+			places = append(places, between(x[i-1], x[i], pitch, i)...)
+		}
+		if isHan(chars[i].r) && (chars[i].p < weak || len(other[i]) > 0) {
+			places = append(places, slot{x[i], i, &chars[i]})
+		}
+	}
+	// A row may end in one that was not seen.
+	if n := len(chars); isHan(chars[n-1].r) && w.at.x1-x[n-1] > 1.25*pitch {
+		places = append(places, slot{x[n-1] + pitch, n, nil})
+	}
+	front := isHan(chars[0].r) && x[0]-w.at.x0 > 1.2*pitch // or begin with one: its ink tells
+	if len(places) == 0 && !front || len(places) > mostWeak {
+		return nil
+	}
 	im := vision.NewImage(int((strip.x1-strip.x0)*scale), int((strip.y1-strip.y0)*scale))
 	defer im.Release()
 	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
 	ink := inkOf(im)
+	if front {
+		first := strip.x0 + float64(firstInk(ink, im.W, im.H, int(0.8*scale)))/scale
+		places = append(between(first-pitch/2, x[0], pitch, 0), places...)
+	}
 	text := make([]rune, 0, len(chars)+2)
 	for _, c := range chars {
 		text = append(text, c.r)
@@ -95,8 +97,14 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 		if p.char != nil {
 			also = append(also, p.char.r)
 		}
+		if p.char != nil {
+			also = append(also, other[p.before]...)
+		}
 		list := g.r.glyphs.search(patch, cw, im.H, em*0.97, also)
 		r, gap := pick(list, g.r.glyphs, p.char)
+		if p.char != nil && len(other[p.before]) > 0 {
+			r, gap = prefer(list, p.char.r, other[p.before], r, gap)
+		}
 		switch {
 		case r == 0 && p.char == nil:
 			// Something is printed there that nothing was made of.
@@ -118,6 +126,112 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string) error {
 		w.least = max(w.least, sure)
 	}
 	return nil
+}
+
+// disputed are, by index, the characters that stand in known texts where another was read. A
+// text that is known as it was read is not disputed.
+func disputed(chars []char, known func(string) []string) map[int][]rune {
+	text := make([]rune, len(chars))
+	for i, c := range chars {
+		text[i] = c.r
+	}
+	list := map[int][]rune{}
+	for _, k := range known(string(text)) {
+		r := []rune(k)
+		switch {
+		case k == string(text):
+			return nil
+		case len(r) != len(text) || differing(r, text) > 2:
+			continue
+		}
+		for i := range r {
+			if r[i] != text[i] && !slices.Contains(list[i], r[i]) {
+				list[i] = append(list[i], r[i])
+			}
+		}
+	}
+	return list
+}
+
+// knownLead is by how much a character of a known text may look less alike than the best for it to
+// be taken. Our choice: 县 is as often misread as 具 as the pictures of both differ.
+const knownLead = 0.02
+
+// prefer takes the most alike of the characters that known texts have, unless what was read,
+// or was found beside them, looks more alike by more than knownLead.
+func prefer(list []alikeness, read rune, known []rune, found rune, gap float64) (rune, float64) {
+	best := alikeness{score: -1}
+	rest := -1.0
+	for _, a := range list {
+		switch {
+		case slices.Contains(known, a.r):
+			if a.score > best.score {
+				best = a
+			}
+		case a.r == read || a.r == found:
+			rest = max(rest, a.score)
+		}
+	}
+	if best.score > leastAlike && best.score > rest-knownLead {
+		return best.r, best.score - rest + knownLead
+	}
+	return found, gap
+}
+
+// slot is where a row has a weak character, or one that was not seen.
+type slot struct {
+	at     float64 // its middle, millimetres
+	before int     // the character's index, or before which it is missing
+	char   *char   // nil where it was not seen
+}
+
+// mostLost is how many characters side by side may be missing for them to be looked for.
+// Our choice: 傈僳 are two.
+const mostLost = 2
+
+// between are the places of characters that were not seen between two middles, for the
+// character before which they stand.
+func between(from, to, pitch float64, before int) []slot {
+	n := math.Round((to-from)/pitch) - 1
+	if n < 1 || n > mostLost || math.Abs((to-from)/pitch-n-1) > 0.42 {
+		return nil
+	}
+	var list []slot
+	for i := 1.0; i <= n; i++ {
+		list = append(list, slot{from + (to-from)*i/(n+1), before, nil})
+	}
+	return list
+}
+
+// firstInk is the column where a row's ink begins, from a column on: a run of it, no speck.
+func firstInk(ink []float32, w, h, from int) int {
+	for x := max(0, from); x+1 < w; x++ {
+		if inked(ink, w, h, x) && inked(ink, w, h, x+1) {
+			return x
+		}
+	}
+	return w
+}
+
+// lastInk is one past the column where it ends.
+func lastInk(ink []float32, w, h int) int {
+	for x := w - 1; x > 0; x-- {
+		if inked(ink, w, h, x) && inked(ink, w, h, x-1) {
+			return x + 1
+		}
+	}
+	return 0
+}
+
+// inked tells whether a column holds part of a stroke.
+func inked(ink []float32, w, h, x int) bool {
+	sum := float32(0)
+	for y := h / 8; y < h-h/8; y++ {
+		if v := ink[y*w+x]; v > 0.35 {
+			sum += v
+		}
+	}
+	return sum > 1.2
 }
 
 // leastFilled is the share of ink in a place from which a character must stand there.

@@ -237,10 +237,17 @@ func cut(ink []float32, w, h int) []cell {
 	if total < 20 {
 		return nil
 	}
-	// Where ink begins and ends: runs of it, not specks.
+	// Where ink begins and ends: runs of it, not specks, and not the label's second script,
+	// whose end may stand above the first character.
 	first, last := -1, -1
 	for x := range w {
-		if columns[x] > 1.2 {
+		low := 0.0
+		for y := h / 4; y < h-h/10; y++ {
+			if v := ink[y*w+x]; v > 0.3 {
+				low += float64(v)
+			}
+		}
+		if low > 1.2 {
 			if first < 0 {
 				first = x
 			}
