@@ -82,6 +82,8 @@ type Config struct {
 	Log  *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
+	// Counts is where statistics come from; nil leaves them out.
+	Counts Counts
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -106,6 +108,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET "+Prefix, h.servePage)
 	h.mux.HandleFunc("GET "+Prefix+"/", h.servePage)
 	h.mux.HandleFunc("GET "+Prefix+"/assets/{name}", h.serveAsset)
+	if cfg.Counts != nil {
+		h.statisticsRoutes()
+	}
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
