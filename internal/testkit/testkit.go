@@ -465,6 +465,18 @@ func (k *Kit) must(err error) {
 	}
 }
 
+// Protocols says how many events were counted of each protocol.
+func (k *Kit) Protocols() map[string]int64 {
+	k.T.Helper()
+	list, err := k.Kept.Counts(k.Ctx, ekyc.CountQuery{By: ekyc.GroupBy{Protocol: true}})
+	k.must(err)
+	sums := map[string]int64{}
+	for _, c := range list {
+		sums[c.Protocol] += c.N
+	}
+	return sums
+}
+
 // PutPlan validates and stores a plan.
 func (k *Kit) PutPlan(p ekyc.Plan) {
 	k.T.Helper()
