@@ -505,7 +505,18 @@ func (w *world) elements(r *rand.Rand, d *ekyc.Direct) {
 		}
 	}
 	answered := func(o ekyc.Outcome) bool { return o == ekyc.Match || o == ekyc.NonMatched }
-	if d.Answered = answered(d.Elements.Identity) || answered(d.Elements.Mobile); d.Answered {
-		d.Cost = paidCost
+	d.Answered = answered(d.Elements.Identity) || answered(d.Elements.Mobile)
+	one := ekyc.Asked{Source: paidSource, Outcome: d.Elements.Identity, Took: d.Took}
+	switch one.Outcome {
+	case ekyc.NonMatched:
+		one.Code = ekyc.IdentityMismatch
+	case ekyc.NoRecord:
+		one.Code = ekyc.IdentityUnknown
+	case ekyc.Failed:
+		one.Code = ekyc.SourceFailed
 	}
+	if d.Answered {
+		one.Cost = paidCost
+	}
+	d.Asked, d.Cost = []ekyc.Asked{one}, one.Cost
 }

@@ -23,7 +23,7 @@ type Direct struct {
 	Elements Checked // of ChargeElements
 	Compared bool    // a comparison score exists
 	Score    Score   // of the comparison
-	Asked    []Asked // of ChargeVerify: the sources, in order
+	Asked    []Asked // the sources, in the order in which they answered; of ChargeElements once for each question
 	Cost     int64   // of all that sources were asked, in millionths of the operator's currency
 }
 

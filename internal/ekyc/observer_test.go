@@ -86,8 +86,8 @@ func TestWhatSourcesCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err = k.Kept.Directs(k.Ctx, ekyc.DirectQuery{ID: "12346"})
-	if err != nil || len(list) != 1 || list[0].Cost != 350_010 {
-		t.Errorf("the record of the elements: %+v, %v; want the same cost", list, err)
+	if err != nil || len(list) != 1 || list[0].Cost != 350_010 || !slices.Equal(costs(list[0].Asked), want) {
+		t.Errorf("the record of the elements: %+v, %v; want the same costs", list, err)
 	}
 	if got, want := o.charged, []ekyc.ChargeKind{ekyc.ChargeVerify, ekyc.ChargeVerify, ekyc.ChargeElements}; !slices.Equal(got, want) {
 		t.Errorf("the observer was told of charges %v, want %v", got, want)
