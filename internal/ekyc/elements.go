@@ -61,7 +61,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	if err := s.quota(ctx, app, ChargeElements); err != nil {
 		return Elements{}, err
 	}
-	d := Direct{ID: q.LogID, Ref: q.Ref, App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: q.LogID, Ref: q.Ref, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
 	ctx = billed(WithCall(ctx, q.LogID))
@@ -72,7 +72,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 			e = e.mobileOnly()
 		}
 	} else {
-		e, err = s.elements(ctx, q)
+		e, d.Asked, err = s.elements(ctx, q)
 	}
 	if err == nil {
 		d.Answered, d.Elements, d.Compared, d.Score = e.Answered(), e.Checked, e.Compared, e.Score
@@ -91,6 +91,34 @@ type inquiry struct {
 	next  []Outcome
 	probe func() (Examination, error) // the image, looked at once and only if somebody needs it
 	fatal error                       // of the engine: there is no answer
+
+	mu    sync.Mutex // of asked: identity and mobile number are asked at the same time
+	asked []Asked
+}
+
+// noting has a source asked and notes what came of it: f's outcome and, where that is no match, why.
+func (in *inquiry) noting(ctx context.Context, x Source, f func(ctx context.Context) (Outcome, Code, error)) {
+	begun, ctx := in.Now(), billed(ctx)
+	out, code, err := f(ctx)
+	if err != nil {
+		out, code = Failed, CodeOf(sourceError("ask a source", err))
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.asked = append(in.asked, Asked{Source: x.Name, Outcome: out, Code: code, Took: in.Now().Sub(begun), Cost: spent(ctx)})
+}
+
+// whyIdentity is the code of an answer about name and number.
+func whyIdentity(o Outcome) Code {
+	switch o {
+	case NonMatched:
+		return IdentityMismatch
+	case NoRecord:
+		return IdentityUnknown
+	case Match, NotRun:
+		return OK
+	}
+	return SourceFailed
 }
 
 // informant is a source during one call, in which it is asked nothing twice.
@@ -127,7 +155,12 @@ func (s *Service) inquire(ctx context.Context, q ElementsRequest) (*inquiry, err
 		x := &informant{Source: source}
 		if source.Elements != nil && !q.MobileOnly {
 			x.whole = sync.OnceValues(func() (ElementsAnswer, error) {
-				a, err := source.Elements.Elements(ctx, q.Claim, q.Mobile, q.Image)
+				var a ElementsAnswer
+				var err error
+				in.noting(ctx, source, func(ctx context.Context) (Outcome, Code, error) {
+					a, err = source.Elements.Elements(ctx, q.Claim, q.Mobile, q.Image)
+					return a.Identity, whyIdentity(a.Identity), err
+				})
 				return a, in.silent(ctx, source, "all elements", sourceError("ask elements source", err))
 			})
 		}
@@ -136,7 +169,13 @@ func (s *Service) inquire(ctx context.Context, q ElementsRequest) (*inquiry, err
 				if _, err := in.probe(); err != nil { // nobody is asked about an image that shows nobody
 					return answer{}, err
 				}
-				a, err := askFace(ctx, source.Face, q.Claim, q.Image)
+				var a answer
+				var err error
+				in.noting(ctx, source, func(ctx context.Context) (Outcome, Code, error) {
+					a, err = askFace(ctx, source.Face, q.Claim, q.Image)
+					out, code := a.outcome(ElementsMatchAt)
+					return out, code, err
+				})
 				return a, in.silent(ctx, source, "face", err)
 			})
 		}
@@ -170,17 +209,17 @@ func unsaid(o Outcome, err error) (Outcome, error) {
 	return o, err
 }
 
-func (s *Service) elements(ctx context.Context, q ElementsRequest) (e Elements, err error) {
+func (s *Service) elements(ctx context.Context, q ElementsRequest) (e Elements, asked []Asked, err error) {
 	in, err := s.inquire(ctx, q)
 	if err != nil {
-		return e, err
+		return e, nil, err
 	}
 	if !slices.ContainsFunc(in.list, func(x *informant) bool { return x.knowsMobile() || x.identifies() && !q.MobileOnly }) {
-		return e, Errorf(SourceMissing, "no source is configured for the elements of an identity")
+		return e, nil, Errorf(SourceMissing, "no source is configured for the elements of an identity")
 	}
 	if q.MobileOnly {
 		e.Mobile, e.Carrier = in.mobile(ctx)
-		return e, nil
+		return e, in.asked, nil
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { e.Mobile, e.Carrier = in.mobile(ctx) })
@@ -191,7 +230,7 @@ func (s *Service) elements(ctx context.Context, q ElementsRequest) (e Elements, 
 	}
 	wg.Wait()
 	e.Identity, e.Portrait, e.Why, e.Score, e.Compared = identity, p.outcome, p.why, p.score, p.compared
-	return e, in.fatal
+	return e, in.asked, in.fatal
 }
 
 // mobile asks about the mobile number. It runs beside the request, so that it keeps a
@@ -209,7 +248,13 @@ func (in *inquiry) mobile(ctx context.Context) (out Outcome, carrier Carrier) {
 			carrier = cmp.Or(a.Carrier, carrier)
 			return unsaid(a.Mobile, err)
 		}
-		out, k, err := x.Mobile.Mobile(ctx, in.q.Claim, in.q.Mobile)
+		var out Outcome
+		var k Carrier
+		var err error
+		in.noting(ctx, x.Source, func(ctx context.Context) (Outcome, Code, error) {
+			out, k, err = x.Mobile.Mobile(ctx, in.q.Claim, in.q.Mobile)
+			return out, OK, err
+		})
 		carrier = cmp.Or(k, carrier)
 		return out, in.silent(ctx, x.Source, "mobile", err)
 	})
@@ -226,7 +271,10 @@ func (in *inquiry) identify(ctx context.Context) Outcome {
 		case in.fatal != nil:
 			return Failed, in.fatal
 		case x.Identity != nil:
-			x.identity, x.silence = x.Identity.Identity(ctx, in.q.Claim)
+			in.noting(ctx, x.Source, func(ctx context.Context) (Outcome, Code, error) {
+				x.identity, x.silence = x.Identity.Identity(ctx, in.q.Claim)
+				return x.identity, whyIdentity(x.identity), x.silence
+			})
 			_ = in.silent(ctx, x.Source, "identity", x.silence)
 		case x.whole != nil:
 			a, err := x.whole()
@@ -304,7 +352,16 @@ func (in *inquiry) likeness(ctx context.Context, x *informant) (likeness, error)
 		return measured(a)
 	}
 	probe, _ := in.probe()
-	ref, code, err := in.referenceOf(ctx, x.Portrait, in.q.Claim)
+	var ref Template
+	var code Code
+	var err error
+	in.noting(ctx, x.Source, func(ctx context.Context) (Outcome, Code, error) {
+		ref, code, err = in.referenceOf(ctx, x.Portrait, in.q.Claim)
+		if code != OK {
+			return NoRecord, code, err
+		}
+		return Match, OK, err
+	})
 	switch {
 	case ours(err):
 		in.fatal = err

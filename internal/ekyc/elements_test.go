@@ -559,3 +559,38 @@ func TestMagicPictures(t *testing.T) {
 		t.Errorf("%d real charges, %v", n, err)
 	}
 }
+
+// TestElementsNoteWhoWasAsked has each question put to a source in the call's record, with its
+// outcome, and counted.
+func TestElementsNoteWhoWasAsked(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	c := claim(t)
+	k.Authority.Add(string(c.Number), string(c.Name), testkit.Photo(testkit.Face{Person: "zhang"}))
+	own := ekyc.Source{Name: "own", Identity: k.Authority, Portrait: k.Authority, Mobile: k.Mobiles}
+	k.Sources, k.Order = []ekyc.Source{own}, []string{"own"}
+	if _, err := k.Elements(k.Ctx, k.App, ekyc.ElementsRequest{Claim: c, Mobile: "13800138000", Image: testkit.Photo(testkit.Face{Person: "zhang"}), LogID: "7"}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := k.Kept.Directs(k.Ctx, ekyc.DirectQuery{ID: "7"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	got := map[ekyc.Outcome]int{}
+	for _, a := range list[0].Asked {
+		if a.Source != "own" {
+			t.Errorf("asked %q", a.Source)
+		}
+		got[a.Outcome]++
+	}
+	if got[ekyc.Match] != 2 || got[ekyc.NoRecord] != 1 { // identity, portrait; a mobile number that nobody knows
+		t.Errorf("asked %+v, want two matches and one without a record", list[0].Asked)
+	}
+	counts, err := k.Kept.Counts(k.Ctx, ekyc.CountQuery{Measures: []ekyc.Measure{ekyc.CountSource, ekyc.CountElement}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := said(counts), []string{"element identity/match", "element mobile/no_record", "element portrait/match", "source own/match/ ×2", "source own/no_record/"}; !slices.Equal(got, want) {
+		t.Errorf("counted %q, want %q", got, want)
+	}
+}

@@ -429,7 +429,7 @@ func New(t testing.TB) *Kit {
 	}
 	k.Service = &ekyc.Service{
 		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Mobile: k.Mobiles, Cards: k.Reader,
-		Subjects: st, Requests: st, Keys: st,
+		Subjects: st, Requests: st, Keys: st, Counts: st,
 		Now: k.Clock.Now, Rand: chance, Log: slog.New(slog.NewTextHandler(k.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, a := range []ekyc.App{k.App, k.Other} {
@@ -463,6 +463,18 @@ func (k *Kit) must(err error) {
 	if err != nil {
 		k.T.Fatalf("testkit: %v", err)
 	}
+}
+
+// Protocols says how many events were counted of each protocol.
+func (k *Kit) Protocols() map[string]int64 {
+	k.T.Helper()
+	list, err := k.Kept.Counts(k.Ctx, ekyc.CountQuery{By: ekyc.GroupBy{Protocol: true}})
+	k.must(err)
+	sums := map[string]int64{}
+	for _, c := range list {
+		sums[c.Protocol] += c.N
+	}
+	return sums
 }
 
 // PutPlan validates and stores a plan.

@@ -287,6 +287,25 @@ func TestLinksFollowTheRequestWithoutABaseURL(t *testing.T) {
 	}
 }
 
+// TestProtocolIsNoted counts what comes in here as this protocol's.
+func TestProtocolIsNoted(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	h := New(k.Service, Config{Now: k.Clock.Now, Log: k.Log})
+	face := `{"image":"` + base64.StdEncoding.EncodeToString(testkit.Photo(testkit.Face{})) + `","image_type":"BASE64"}`
+	for path, body := range map[string]string{baidu.PathScheme + "verifyToken/generate": `{"plan_id":"1"}`, baidu.PathMatchV3: "[" + face + "," + face + "]"} {
+		r := httptest.NewRequest("POST", "http://face.local"+path, strings.NewReader(body))
+		baidu.Sign(r, k.App.Key, string(k.App.Secret), k.Clock.Now(), time.Minute)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusOK || r.Pattern != path {
+			t.Errorf("%s: %d %s, found by %q", path, w.Code, w.Body, r.Pattern)
+		}
+	}
+	if got := k.Protocols(); got["baidu"] < 3 || len(got) != 1 {
+		t.Errorf("counted %v, want a session and a charged call of baidu", got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		`{"plan_id":1}`, `[{"image":"QQ=="},{"image":"QQ=="}]`, "a=1&b=%20", `{"a":"\"",}// x`, "{", `{"a":[[[`, "0=", "\xef\xbb\xbf{}",

@@ -201,6 +201,9 @@ func TestAVerificationFromEndToEnd(t *testing.T) {
 	if _, _, err := w.client.AuthResult(w.Ctx, got[paramAuth], "somebody else"); code(err) != "400000 INVALID_OPENID" {
 		t.Errorf("another's authorisation: got %s", code(err))
 	}
+	if got := w.Protocols(); got["huawei"] < 5 || len(got) != 1 {
+		t.Errorf("counted %v, want sessions, attempts and charges of huawei", got)
+	}
 	for secret, what := range map[string]string{
 		name: "name", number: "number", openID: "openId", id: "verifyResultId", pre: "preVerifyId", got[paramAuth]: "realNameAuthId",
 		string(w.App.Secret): "client_secret",

@@ -191,6 +191,23 @@ func TestPanicIsAnswered(t *testing.T) {
 	}
 }
 
+// TestProtocolIsNoted counts what comes in here as this protocol's.
+func TestProtocolIsNoted(t *testing.T) {
+	t.Parallel()
+	k := testkit.New(t)
+	k.Authority.Add("11010519491231002X", "张三", testkit.Photo(testkit.Face{}))
+	h := New(k.Service, Config{Now: k.Clock.Now, Log: k.Log})
+	form := url.Values{
+		"key": {string(k.App.Bearer)}, "realname": {"张三"}, "idcard": {"11010519491231002X"}, "mobile": {"13800138000"},
+		"image": {base64.StdEncoding.EncodeToString(testkit.Photo(testkit.Face{}))},
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, juhe.PathQuery, strings.NewReader(form.Encode())))
+	if got := k.Protocols(); got["juhe"] < 2 || len(got) != 1 {
+		t.Errorf("counted %v after %s, want a charged call of juhe", got, rec.Body)
+	}
+}
+
 func FuzzParseFields(f *testing.F) {
 	f.Add("key=k", "", []byte("realname=x&image=QQ%3D%3D"))
 	f.Add("", "multipart/form-data; boundary=X", []byte("--X\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n--X--\r\n"))
