@@ -65,7 +65,7 @@ var rooms = []room{
 		"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/baidu", "shiren/api/juhe", "github.com/sony/gobreaker/v2",
 	}},
 	{"internal/store", []string{
-		"shiren/internal/ekyc", "shiren/internal/source/registry", "shiren/internal/source/upstream", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
+		"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/internal/source/registry", "shiren/internal/source/upstream", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
 	}},
 	{"internal/store/storetest", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "github.com/google/go-cmp/..."}},
 	{"internal/blob/file", []string{"shiren/internal/ekyc"}},

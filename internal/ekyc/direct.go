@@ -17,13 +17,24 @@ type Direct struct {
 	Took    time.Duration
 	Code    Code // why there was no answer; OK where there was
 	Sandbox bool // of an app in test mode
+	// Protocol that it came in by: see Via; "" where that was not noted.
+	Protocol string
 
 	Answered bool    // what was asked was answered, and charged
 	Elements Checked // of ChargeElements
 	Compared bool    // a comparison score exists
 	Score    Score   // of the comparison
 	Asked    []Asked // of ChargeVerify: the sources, in order
-	Cost     int64   // of all that sources were asked, in millionths of the operator's currency
+	// Outcome is what an answered call came to: of ChargeElements all that was asked, of
+	// ChargeOCR Match where something was read. Calls whose relying party judges the score
+	// itself are judged as ElementsMatchAt would. Records of older releases have none.
+	Outcome Outcome
+	Why     Code  // why not Match
+	Cost    int64 // of all that sources were asked, in millionths of the operator's currency
+
+	// Keys are what the record can be found by while ResultKept lasts, beside ID and Ref. They
+	// travel with it to the store, which keeps digests of them apart, and never come back.
+	Keys []RecordKey
 }
 
 // Checked are the outcomes of the elements of a claim. Failed is what could not be checked.
@@ -56,12 +67,13 @@ type DirectQuery struct {
 // record keeps the record of a direct call that ended with err, and returns err, or why
 // the record could not be kept: an answer without its charge is none.
 func (s *Service) record(ctx context.Context, d Direct, err error) error {
-	d.Code, d.Took = CodeOf(err), s.Now().Sub(d.At)
+	d.Code, d.Took, d.Protocol = CodeOf(err), s.Now().Sub(d.At), viaOf(ctx)
 	d.Cost = spent(ctx)
 	if kept := s.Store.AddDirect(context.WithoutCancel(ctx), d); kept != nil {
 		return Wrap(Internal, "store the call's record", errors.Join(kept, err))
 	}
 	if s.Observer != nil {
+		d.Keys = nil // an observer is told nothing of the person
 		s.Observer.Answered(d)
 		s.charged(d.Charges())
 	}

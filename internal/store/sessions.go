@@ -29,6 +29,7 @@ func (s *Store) CreateSession(ctx context.Context, ses ekyc.Session) error {
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
+	l := s.sessionLine(&ses)
 	err = s.writer.do(ctx, func(q querier) error {
 		n, err := affected(q.ExecContext(ctx, `
 			insert into sessions (token_digest, app, plan, opened, due, version, data_key, doc)
@@ -40,11 +41,15 @@ func (s *Store) CreateSession(ctx context.Context, ses ekyc.Session) error {
 		if err != nil {
 			return err
 		}
-		return addCharges(ctx, q, ses.Charges())
+		if err := addCharges(ctx, q, ses.Charges()); err != nil {
+			return err
+		}
+		return s.addLine(ctx, q, l)
 	})
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
+	s.remember(l)
 	return nil
 }
 
@@ -65,18 +70,19 @@ func (s *Store) UpdateSession(ctx context.Context, t ekyc.Token, f func(*ekyc.Se
 	if err != nil {
 		return ekyc.Session{}, err
 	}
-	err = s.writer.do(ctx, func(q querier) error { return next.store(ctx, q) })
+	err = s.writer.do(ctx, func(q querier) error { return next.store(ctx, s, q) })
 	if errors.Is(err, errConflict) {
 		err = s.writer.do(ctx, func(q querier) error {
 			if next, err = s.update(ctx, q, digest, s.lock, f); err != nil {
 				return err
 			}
-			return next.store(ctx, q)
+			return next.store(ctx, s, q)
 		})
 	}
 	if err != nil {
 		return ekyc.Session{}, err
 	}
+	s.remember(next.to)
 	return next.session, nil
 }
 
@@ -87,6 +93,7 @@ type update struct {
 	key, doc string
 	session  ekyc.Session
 	charges  []ekyc.Charge // new ones
+	was, to  line
 }
 
 // update reads a session and runs f on it. An error of f is returned as it is.
@@ -99,7 +106,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 	for _, c := range ses.Charges() {
 		charged[c.ID] = true
 	}
-	token := ses.Token
+	token, was := ses.Token, s.sessionLine(&ses)
 	if err := f(&ses); err != nil {
 		return update{}, err
 	}
@@ -107,7 +114,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 		return update{}, fmt.Errorf("update session %v: the function changed its token", token)
 	}
 	toUTC(&ses)
-	u := update{digest: digest, from: version}
+	u := update{digest: digest, from: version, was: was, to: s.sessionLine(&ses)}
 	if u.key, u.doc, err = s.sealSession(digest, &ses); err != nil {
 		return update{}, fmt.Errorf("update session %v: %w", token, err)
 	}
@@ -125,7 +132,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 	return u, nil
 }
 
-func (u *update) store(ctx context.Context, q querier) error {
+func (u *update) store(ctx context.Context, s *Store, q querier) error {
 	n, err := affected(q.ExecContext(ctx, `
 		update sessions set due = $1, version = version + 1, data_key = $2, doc = $3
 		where token_digest = $4 and version = $5`,
@@ -135,6 +142,9 @@ func (u *update) store(ctx context.Context, q querier) error {
 	}
 	if err == nil {
 		err = addCharges(ctx, q, u.charges)
+	}
+	if err == nil {
+		err = s.changeLine(ctx, q, u.was, u.to)
 	}
 	if err != nil {
 		return fmt.Errorf("update session %v: %w", u.session.Token, err)
@@ -271,8 +281,10 @@ func (s *Store) Forget(ctx context.Context, t ekyc.Token) error {
 
 func (s *Store) forget(ctx context.Context, digest string) error {
 	return s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `delete from sessions where token_digest = $1`, digest)
-		return err
+		if _, err := q.ExecContext(ctx, `delete from sessions where token_digest = $1`, digest); err != nil {
+			return err
+		}
+		return dropLine(ctx, q, digest)
 	})
 }
 
