@@ -24,13 +24,14 @@ import (
 // # How a search stays quick
 //
 // What records are filtered by (protocol, app, plan, kind, outcome, code, sandbox) has few
-// combinations that occur: some thousands, however many records there are. Each is a facet,
-// and the one index over the lines is by facet and time. A search looks up which facets fit,
-// finds the newest line of each, one step into the index per facet, and reads the page from
-// the facets with the newest lines, of none more than a page. So its cost depends on the
-// number of facets and the length of the page, never on the number of records or on how the
-// filters happen to lie to each other; an index for each filter would have to read all of one
-// common app's lines to find that a common code never occurred in it.
+// combinations that occur: some thousands, however many records there are. Each is a facet.
+// A search first looks at the newest lines, as many as a common filter needs. Where these do
+// not fill the page, it looks up which facets fit, finds the newest line of each, one step into
+// an index by facet and time, and reads the page from the facets with the newest lines, of none
+// more than a page. So its cost depends on the number of facets and the length of the page,
+// never on the number of records or on how the filters happen to lie to each other; an index
+// for each filter would have to read all of one common app's lines to find that a common code
+// never occurred in it.
 //
 // Names, numbers, mobile numbers and log ids lead to lines by keyed digest and time.
 
@@ -279,7 +280,9 @@ func (s *Store) remember(l line) {
 // place is where a record stands in the order of records.
 type place struct{ at, seq int64 }
 
-func (p place) before(q place) bool { return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.seq, q.seq)) < 0 }
+func (p place) before(q place) bool {
+	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.seq, q.seq)) < 0
+}
 
 // found is a line that was read.
 type found struct {
@@ -372,7 +375,57 @@ func (h *hunt) run(ctx context.Context) ([]found, error) {
 	case len(many) > 0:
 		return h.byKey(ctx, many)
 	}
+	page, done, err := h.newest(ctx)
+	if err != nil || done {
+		return page, err
+	}
 	return h.byFacet(ctx)
+}
+
+// How many of the newest lines are looked at before facets are asked. Our choices: a line is
+// read in about the time of a step into the index, and some thousands of facets take as long
+// as probeMost.
+const (
+	probe     = 4 // pages
+	probeMost = 8000
+)
+
+// newest looks at the newest lines only; done tells that the page is whole.
+func (h *hunt) newest(ctx context.Context) (page []found, done bool, err error) {
+	for n := probe * h.limit; ; {
+		rows, err := h.s.read.QueryContext(ctx, `
+			select `+lineColumns+` from records r
+			where (r.at, r.seq) < ($1, $2) and r.at >= $3 and r.until > $4 order by r.at desc, r.seq desc limit $5`,
+			h.below.at, h.below.seq, h.since, h.now, n)
+		if err != nil {
+			return nil, false, err
+		}
+		list, err := collect(rows, scanLine)
+		if err != nil {
+			return nil, false, err
+		}
+		page = page[:0]
+		for _, v := range list {
+			f, err := h.s.facet(ctx, v.facet)
+			if err != nil {
+				return nil, false, err
+			}
+			if h.fits(f) {
+				if page = append(page, v); len(page) == h.limit {
+					return page, true, nil
+				}
+			}
+		}
+		if len(list) < n {
+			return page, true, nil
+		}
+		// So many are likely to hold a page, if it can be said at all.
+		more := 2 * n * h.limit / max(1, len(page))
+		if len(page) == 0 || more > probeMost || more <= n {
+			return nil, false, nil
+		}
+		n = more
+	}
 }
 
 // terms collects the conditions of a statement and their values.
@@ -395,8 +448,12 @@ func (t *terms) where() string { return strings.Join(t.text, " and ") }
 // facets adds the conditions on a facet f; it adds none where the query has none.
 func (h *hunt) facets(t *terms) {
 	for _, c := range []struct{ column, want string }{
-		{"protocol", h.q.Protocol}, {"app", string(h.q.App)}, {"plan", string(h.q.Plan)},
-		{"kind", h.q.Kind}, {"outcome", string(h.q.Outcome)}, {"code", string(h.q.Code)},
+		{"protocol", h.q.Protocol},
+		{"app", string(h.q.App)},
+		{"plan", string(h.q.Plan)},
+		{"kind", h.q.Kind},
+		{"outcome", string(h.q.Outcome)},
+		{"code", string(h.q.Code)},
 	} {
 		if c.want != "" {
 			t.add("f."+c.column+" = $", c.want)
@@ -413,8 +470,12 @@ func (h *hunt) facets(t *terms) {
 // fits reports the same of a facet that was read.
 func (h *hunt) fits(f facet) bool {
 	for _, c := range [][2]string{
-		{f.protocol, h.q.Protocol}, {f.app, string(h.q.App)}, {f.plan, string(h.q.Plan)},
-		{f.kind, h.q.Kind}, {f.outcome, string(h.q.Outcome)}, {f.code, string(h.q.Code)},
+		{f.protocol, h.q.Protocol},
+		{f.app, string(h.q.App)},
+		{f.plan, string(h.q.Plan)},
+		{f.kind, h.q.Kind},
+		{f.outcome, string(h.q.Outcome)},
+		{f.code, string(h.q.Code)},
 	} {
 		if c[1] != "" && c[0] != c[1] {
 			return false

@@ -152,4 +152,3 @@ func counted(t *testing.T, s *store.Store, dsn, query string) (n int64) {
 	}
 	return n
 }
-

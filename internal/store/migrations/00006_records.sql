@@ -33,6 +33,7 @@ create table records (
     keys     text   not null,
     keyed    bigint
 );
+create index records_at on records (at, seq);
 create index records_facet on records (facet, at, seq);
 create index records_keyed on records (keyed) where keyed is not null;
 
