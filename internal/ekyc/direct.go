@@ -9,16 +9,15 @@ import (
 // Direct is the record of one direct call: who asked for what, when, and what came of it.
 // Like a Charge it holds no personal data, and it is kept as long as charges are.
 type Direct struct {
-	ID      string // the call's log id
-	Ref     string // what the relying party was told to call it; "" where that is the log id
-	App     AppID
-	Kind    ChargeKind
-	At      time.Time
-	Took    time.Duration
-	Code    Code // why there was no answer; OK where there was
-	Sandbox bool // of an app in test mode
-	// Protocol that it came in by: see Via; "" where that was not noted.
-	Protocol string
+	ID       string // the call's log id
+	Ref      string // what the relying party was told to call it; "" where that is the log id
+	Protocol string // that it came in by: see Via; "" where that is not known
+	App      AppID
+	Kind     ChargeKind
+	At       time.Time
+	Took     time.Duration
+	Code     Code // why there was no answer; OK where there was
+	Sandbox  bool // of an app in test mode
 
 	Answered bool    // what was asked was answered, and charged
 	Elements Checked // of ChargeElements
@@ -67,7 +66,7 @@ type DirectQuery struct {
 // record keeps the record of a direct call that ended with err, and returns err, or why
 // the record could not be kept: an answer without its charge is none.
 func (s *Service) record(ctx context.Context, d Direct, err error) error {
-	d.Code, d.Took, d.Protocol = CodeOf(err), s.Now().Sub(d.At), viaOf(ctx)
+	d.Code, d.Took = CodeOf(err), s.Now().Sub(d.At)
 	d.Cost = spent(ctx)
 	if kept := s.Store.AddDirect(context.WithoutCancel(ctx), d); kept != nil {
 		return Wrap(Internal, "store the call's record", errors.Join(kept, err))

@@ -102,7 +102,7 @@ func (s *Store) catchUpDirect(ctx context.Context, q querier, id string) error {
 	if err != nil { // nothing can be said of it
 		return nil
 	}
-	return s.addLine(ctx, q, line{record: d.Record()})
+	return s.addLine(ctx, q, entry{record: d.Record()})
 }
 
 func (s *Store) catchUpSubject(ctx context.Context, q querier, key string) error {

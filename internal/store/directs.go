@@ -23,25 +23,30 @@ func (s *Store) AddDirect(ctx context.Context, d ekyc.Direct) error {
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
-	l := line{d.Record(), d.Keys}
-	err = s.writer.do(ctx, func(q querier) error {
-		n, err := affected(q.ExecContext(ctx, `
-			insert into directs (id, ref, app, kind, at, doc) values ($1, $2, $3, $4, $5, $6)
-			on conflict (id) do nothing`,
-			d.ID, d.Ref, d.App, d.Kind, d.At.UnixMilli(), string(doc)))
-		if err != nil || n == 0 {
-			return err
-		}
-		if err := addCharges(ctx, q, d.Charges()); err != nil {
-			return err
-		}
-		return s.addLine(ctx, q, l)
-	})
+	l := entry{d.Record(), d.Keys}
+	err = s.writer.do(ctx, func(q querier) error { return s.addDirect(ctx, q, &d, string(doc), l) })
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
 	s.remember(l)
 	return nil
+}
+
+func (s *Store) addDirect(ctx context.Context, q querier, d *ekyc.Direct, doc string, l entry) error {
+	n, err := affected(q.ExecContext(ctx, `
+		insert into directs (id, ref, app, kind, at, doc) values ($1, $2, $3, $4, $5, $6)
+		on conflict (id) do nothing`,
+		d.ID, d.Ref, d.App, d.Kind, d.At.UnixMilli(), doc))
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		count(q, d.Counts())
+		if err := s.addLine(ctx, q, l); err != nil {
+			return err
+		}
+	}
+	return addCharges(ctx, q, d.Protocol, d.Charges())
 }
 
 // directsLimit is how many records are listed where the query does not say.

@@ -111,18 +111,18 @@ func (f *facets) put(id int64, v facet) {
 	f.m[id] = v
 }
 
-// line is what is written of one record.
-type line struct {
+// entry is what is written of one record.
+type entry struct {
 	record ekyc.Record
 	keys   []ekyc.RecordKey
 }
 
-func (s *Store) sessionLine(ses *ekyc.Session) line {
-	return line{ses.Record(), ses.RecordKeys(s.sealer)}
+func (s *Store) sessionLine(ses *ekyc.Session) entry {
+	return entry{ses.Record(), ses.RecordKeys(s.sealer)}
 }
 
 // same reports whether a line stands already.
-func (l line) same(m line) bool {
+func (l entry) same(m entry) bool {
 	return l.record == m.record && slices.Equal(l.keys, m.keys)
 }
 
@@ -136,7 +136,7 @@ func (s *Store) hashes(list []ekyc.RecordKey) []int64 {
 }
 
 // columns are a line's values in the order of writeLine.
-func (l line) columns() (until int64, score sql.NullFloat64) {
+func (l entry) columns() (until int64, score sql.NullFloat64) {
 	until = math.MaxInt64
 	if !l.record.Until.IsZero() {
 		until = l.record.Until.UnixMilli()
@@ -145,7 +145,7 @@ func (l line) columns() (until int64, score sql.NullFloat64) {
 }
 
 // addFacet writes the facet of a line if it is not known to be there.
-func (s *Store) addFacet(ctx context.Context, q querier, l line) (int64, error) {
+func (s *Store) addFacet(ctx context.Context, q querier, l entry) (int64, error) {
 	f := facetOf(l.record)
 	id := f.id()
 	if _, ok := s.facets.get(id); ok {
@@ -159,7 +159,7 @@ func (s *Store) addFacet(ctx context.Context, q querier, l line) (int64, error) 
 }
 
 // addLine writes a line that is not there. One that is there is left as it is.
-func (s *Store) addLine(ctx context.Context, q querier, l line) error {
+func (s *Store) addLine(ctx context.Context, q querier, l entry) error {
 	id, err := s.addFacet(ctx, q, l)
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
@@ -203,7 +203,7 @@ func dropKeys(ctx context.Context, q querier, seq, at int64, hashes []int64) err
 }
 
 // changeLine writes what became of a line. One that was not there, of an older release, is added.
-func (s *Store) changeLine(ctx context.Context, q querier, from, to line) error {
+func (s *Store) changeLine(ctx context.Context, q querier, from, to entry) error {
 	if from.same(to) {
 		return nil
 	}
@@ -272,7 +272,7 @@ func dropLine(ctx context.Context, q querier, id string) error {
 }
 
 // remember notes that a line's facet is there, once it was written.
-func (s *Store) remember(l line) {
+func (s *Store) remember(l entry) {
 	f := facetOf(l.record)
 	s.facets.put(f.id(), f)
 }

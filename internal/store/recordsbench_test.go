@@ -29,7 +29,7 @@ var benchEnd = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 // with three plans each, of which one in twenty falls back to another kind, thirty codes of very
 // different frequency, a person of 600,000 with
 // one of 5,000 names, of which the commonest belongs to one in fifty.
-func benchLine(r *rand.Rand, n, total int) line {
+func benchLine(r *rand.Rand, n, total int) entry {
 	app := min(int(r.ExpFloat64()*4), 39)
 	plan := r.IntN(3)
 	kind := (app + plan) % 4
@@ -63,7 +63,7 @@ func benchLine(r *rand.Rand, n, total int) line {
 	if r.IntN(50) == 0 {
 		name = -1
 	}
-	return line{rec, []ekyc.RecordKey{
+	return entry{rec, []ekyc.RecordKey{
 		{Field: ekyc.FieldLogID, Value: fmt.Sprint("log-", n)},
 		{Field: ekyc.FieldLogID, Value: fmt.Sprint("ask-", n)},
 		{Field: ekyc.FieldName, Value: fmt.Sprint("name-", name)},
