@@ -45,7 +45,8 @@ var rooms = []room{
 	{"internal/gateway/huawei", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/huawei"}},
 	{"internal/capture", []string{"shiren/internal/ekyc", "shiren/web", "github.com/coder/websocket/...", "golang.org/x/time/rate"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "golang.org/x/text/unicode/norm", "github.com/pquerna/otp/..."}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/dossier", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
+	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},
 	{"internal/engine/card", []string{

@@ -44,6 +44,12 @@ func (s *Service) SearchRecords(ctx context.Context, q RecordQuery) ([]Record, e
 	return list, Wrap(Internal, "search records", err)
 }
 
+// RecordsComplete reports whether every record can be found: see Records.Complete.
+func (s *Service) RecordsComplete(ctx context.Context) (bool, error) {
+	done, err := s.Records.Complete(ctx)
+	return done, Wrap(Internal, "read the state of the records", err)
+}
+
 // ReadRecord reads all that is kept of a record; what is due is ErrAbsent.
 func (s *Service) ReadRecord(ctx context.Context, id string) (Filed, error) {
 	if strings.HasPrefix(id, DirectPrefix) {
