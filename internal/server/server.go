@@ -150,6 +150,12 @@ func (d *Data) core(o Options) *ekyc.Service {
 	return s
 }
 
+// Operating is the service without an engine, for what operators do with records.
+func (d *Data) Operating(o Options) *ekyc.Service {
+	o.fill()
+	return d.core(o)
+}
+
 // Erased is what Purge removed.
 type Erased struct {
 	ekyc.Purged
