@@ -91,8 +91,9 @@ func unpackKeys(text string) ([]int64, error) {
 // facets keeps the facets that were read or written: they never change and never go. The zero
 // value is ready; safe for concurrent use.
 type facets struct {
-	mu sync.RWMutex
-	m  map[int64]facet
+	mu  sync.RWMutex
+	m   map[int64]facet
+	ids map[facet]int64
 }
 
 func (f *facets) get(id int64) (facet, bool) {
@@ -106,9 +107,17 @@ func (f *facets) put(id int64, v facet) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.m == nil {
-		f.m = map[int64]facet{}
+		f.m, f.ids = map[int64]facet{}, map[facet]int64{}
 	}
-	f.m[id] = v
+	f.m[id], f.ids[v] = v, id
+}
+
+// id is a facet's, where it is known to be there.
+func (f *facets) id(v facet) (int64, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	id, ok := f.ids[v]
+	return id, ok
 }
 
 // entry is what is written of one record.
@@ -147,10 +156,10 @@ func (l entry) columns() (until int64, score sql.NullFloat64) {
 // addFacet writes the facet of a line if it is not known to be there.
 func (s *Store) addFacet(ctx context.Context, q querier, l entry) (int64, error) {
 	f := facetOf(l.record)
-	id := f.id()
-	if _, ok := s.facets.get(id); ok {
+	if id, ok := s.facets.id(f); ok {
 		return id, nil
 	}
+	id := f.id()
 	_, err := q.ExecContext(ctx, `
 		insert into record_facets (id, direct, protocol, app, plan, kind, outcome, code, sandbox)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing`,
@@ -274,7 +283,9 @@ func dropLine(ctx context.Context, q querier, id string) error {
 // remember notes that a line's facet is there, once it was written.
 func (s *Store) remember(l entry) {
 	f := facetOf(l.record)
-	s.facets.put(f.id(), f)
+	if _, ok := s.facets.id(f); !ok {
+		s.facets.put(f.id(), f)
+	}
 }
 
 // place is where a record stands in the order of records.
