@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -469,7 +468,7 @@ func (h *Handler) exportRecord(c *call) (any, error) {
 		head.Set("Content-Type", "application/jose+json") // RFC 7515, 9.2.1
 		head.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="record-%.12s.json"`, id))
 		head.Set("Content-Length", strconv.Itoa(len(file)))
-		io.WriteString(c.ResponseWriter, string(file)) // the client is gone if this fails
+		c.ResponseWriter.Write(file) // the client is gone if this fails
 		return sent{}, nil
 	})
 }

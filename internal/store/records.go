@@ -33,7 +33,8 @@ import (
 // for each filter would have to read all of one common app's lines to find that a common code
 // never occurred in it.
 //
-// Names, numbers, mobile numbers and log ids lead to lines by keyed digest and time.
+// Names, numbers, mobile numbers and log ids lead to lines by keyed digest and time; where the
+// facets that fit have fewer lines than a common name, these are looked at instead.
 
 var _ ekyc.Records = (*Store)(nil)
 
@@ -573,16 +574,68 @@ func (h *hunt) byKey(ctx context.Context, keys []ekyc.RecordKey) ([]found, error
 	}
 	t.add("r.until > $", h.now)
 	t.add("(r.keyed is null or r.keyed > $)", h.keyed)
-	n := len(t.text)
-	if h.facets(&t); len(t.text) > n {
-		filter := strings.Join(t.text[n:], " and ")
-		t.text = append(t.text[:n:n], `r.facet in (select f.id from record_facets f where `+filter+`)`)
+	if h.within(&t) {
+		few, err := h.few(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if few {
+			return h.byBoth(ctx, keys)
+		}
 	}
 	t.args = append(t.args, h.limit)
 	// "cross join" keeps SQLite from beginning with the facets.
 	rows, err := h.s.read.QueryContext(ctx, `
 		select `+lineColumns+` from record_keys k cross join records r where `+t.where()+
 		fmt.Sprintf(` order by k.at desc, k.record desc limit $%d`, len(t.args)), t.args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanLine)
+}
+
+// within adds the condition that a line r has a facet that fits; false where any does.
+func (h *hunt) within(t *terms) bool {
+	n := len(t.text)
+	h.facets(t)
+	if len(t.text) == n {
+		return false
+	}
+	t.text = append(t.text[:n:n], `r.facet in (select f.id from record_facets f where `+strings.Join(t.text[n:], " and ")+`)`)
+	return true
+}
+
+// fewLines is below how many lines of the facets that fit, in pages, it is quicker to look at
+// all of them than to follow a name that thousands have. Our choice.
+const fewLines = 40
+
+// few reports whether there are few lines of the facets that fit in the time that is searched.
+func (h *hunt) few(ctx context.Context) (bool, error) {
+	var t terms
+	h.within(&t)
+	t.add("(r.at, r.seq) < ($, $)", h.below.at, h.below.seq)
+	t.add("r.at >= $", h.since)
+	t.args = append(t.args, fewLines*h.limit)
+	var n int
+	err := h.s.read.QueryRowContext(ctx, `select count(*) from (select 1 from records r where `+t.where()+
+		fmt.Sprintf(` limit $%d) as x`, len(t.args)), t.args...).Scan(&n)
+	return n < fewLines*h.limit, err
+}
+
+// byBoth looks at all lines of the facets that fit, which are few, for the keys.
+func (h *hunt) byBoth(ctx context.Context, keys []ekyc.RecordKey) ([]found, error) {
+	var t terms
+	h.within(&t)
+	t.add("(r.at, r.seq) < ($, $)", h.below.at, h.below.seq)
+	t.add("r.at >= $", h.since)
+	t.add("r.until > $", h.now)
+	t.add("(r.keyed is null or r.keyed > $)", h.keyed)
+	for _, k := range keys {
+		t.add("exists (select 1 from record_keys x where x.hash = $ and x.at = r.at and x.record = r.seq)", h.s.keyHash(k))
+	}
+	t.args = append(t.args, h.limit)
+	rows, err := h.s.read.QueryContext(ctx, `select `+lineColumns+` from records r where `+t.where()+
+		fmt.Sprintf(` order by r.at desc, r.seq desc limit $%d`, len(t.args)), t.args...)
 	if err != nil {
 		return nil, err
 	}
