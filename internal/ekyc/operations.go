@@ -147,7 +147,8 @@ func (s *Service) EraseRecord(ctx context.Context, id string) (Erasure, error) {
 
 // ErasePerson erases all that is kept of a person before it is due: sessions of every app with
 // that number, and with name too where it is not "", whole, whoever else they name; what is
-// known of apps' users who were verified with the number; and what direct calls are found by.
+// known of apps' users who were verified with the number, with all sessions of theirs, also
+// those that name nobody; and what direct calls are found by.
 // Charges, the registry and the keys of evidence that was copied elsewhere are no part of it.
 // On an error what was erased so far stays erased, and the call may be repeated. Code: Busy
 // while records of an older release are still being made searchable.
@@ -163,6 +164,12 @@ func (s *Service) ErasePerson(ctx context.Context, name cnid.Name, number cnid.N
 	if name != "" {
 		keys = append(keys, RecordKey{FieldName, string(name)})
 	}
+	err := errors.Join(s.eraseFound(ctx, keys, &e), s.eraseSubjects(ctx, name, number, &e))
+	return e, Wrap(Internal, "erase a person's data", err)
+}
+
+// eraseFound erases the records that have all of some keys.
+func (s *Service) eraseFound(ctx context.Context, keys []RecordKey, e *Erasure) error {
 	has := func(ses *Session) bool {
 		held := ses.RecordKeys(s.Sealer)
 		return !slices.ContainsFunc(keys, func(k RecordKey) bool { return !slices.Contains(held, k) })
@@ -173,18 +180,18 @@ func (s *Service) ErasePerson(ctx context.Context, name cnid.Name, number cnid.N
 		// Without Now: what is due and not yet purged is erased too.
 		list, err := s.Records.Search(ctx, q)
 		if err != nil {
-			return e, Wrap(Internal, "search records", errors.Join(append(errs, err)...))
+			return errors.Join(append(errs, err)...)
 		}
 		for _, r := range list {
 			switch {
 			case ctx.Err() != nil:
-				return e, ctx.Err()
+				return errors.Join(append(errs, ctx.Err())...)
 			case r.Direct:
 				if err = s.Records.Unkey(ctx, r.ID); err == nil {
 					e.Calls++
 				}
 			default:
-				err = s.eraseSession(ctx, r.ID, has, &e)
+				err = s.eraseSession(ctx, r.ID, has, e)
 				if errors.Is(err, ErrAbsent) { // somebody else was quicker
 					err = nil
 				}
@@ -194,12 +201,10 @@ func (s *Service) ErasePerson(ctx context.Context, name cnid.Name, number cnid.N
 			}
 		}
 		if len(list) < q.Limit {
-			break
+			return errors.Join(errs...)
 		}
 		q.After = &list[len(list)-1]
 	}
-	errs = append(errs, s.eraseSubjects(ctx, name, number, &e))
-	return e, Wrap(Internal, "erase a person's data", errors.Join(errs...))
 }
 
 // eraseSession erases a session if has, where it is given, says that it is one of those meant.
@@ -265,6 +270,9 @@ func (s *Service) eraseSubjects(ctx context.Context, name cnid.Name, number cnid
 			return err
 		case u.Claim == nil || u.Claim.Number != number || name != "" && u.Claim.Name != name:
 			continue
+		}
+		if err := s.eraseFound(ctx, []RecordKey{subjectRecord(u.App, u.ID)}, e); err != nil {
+			return err // the subject leads to its sessions the next time
 		}
 		if err := s.Subjects.ForgetSubject(ctx, key); err != nil {
 			return err

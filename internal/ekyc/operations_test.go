@@ -164,6 +164,51 @@ func TestErasePerson(t *testing.T) {
 	walk(t, k, k.OpenPlan("1").Token, testkit.Face{Person: "li"})
 }
 
+// TestErasePersonOfApp: what an app knows of its user goes with all of the user's sessions, also
+// those in which nobody is named.
+func TestErasePersonOfApp(t *testing.T) {
+	t.Parallel()
+	k := known(t)
+	ses, err := k.OpenAs(k.Ctx, k.App, ekyc.Opening{Opener: "one", Subject: "user-1", Claim: claim(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk(t, k, ses.Token, testkit.Face{Person: "zhang"})
+	var tokens []ekyc.Token
+	for _, who := range []ekyc.SubjectID{"user-1", "user-2"} {
+		next, err := k.OpenAs(k.Ctx, k.App, ekyc.Opening{
+			Opener: "one", Subject: who, Purpose: ekyc.PurposeDisclose,
+			Consent: ekyc.Consent{Version: "1", Text: map[string]string{"zh-CN": "同意"}},
+		})
+		if who == "user-2" {
+			wantCode(t, "a disclosure of somebody who was not verified", err, ekyc.SubjectUnverified)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Agree(k.Ctx, next.Token, "1"); err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, next.Token)
+	}
+	id := k.DisclosureID(tokens[0])
+	if got := find(t, k, by(ekyc.FieldLogID, id)); len(got) != 1 || got[0] != tokens[0].Digest() {
+		t.Errorf("the disclosure's id finds %q", got)
+	}
+	if c, err := k.Disclosed(k.Ctx, k.App, "user-1", id); err != nil || c.Number != number {
+		t.Fatalf("disclosed before: %v", err)
+	}
+	e, err := k.ErasePerson(k.Ctx, "", number)
+	if err != nil || e.Sessions != 2 || e.Subjects != 1 {
+		t.Errorf("erased %+v, %v; want two sessions and a subject", e, err)
+	}
+	_, err = k.Disclosed(k.Ctx, k.App, "user-1", id)
+	wantCode(t, "the disclosure of an erased person", err, ekyc.SubjectForeign)
+	if got := find(t, k, ekyc.RecordQuery{}); len(got) != 0 {
+		t.Errorf("what is left: %q", got)
+	}
+}
+
 // TestEraseUnderWay: an attempt that runs while its session is erased leaves nothing.
 func TestEraseUnderWay(t *testing.T) {
 	t.Parallel()

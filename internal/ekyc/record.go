@@ -55,7 +55,7 @@ func (s *Session) Record() Record {
 }
 
 // RecordKeys is what the session is found by beside its ID, each once: log ids, a
-// disclosure's id, and every name and number that was claimed, read or confirmed.
+// disclosure's id, every name and number that was claimed, read or confirmed, and the subject.
 func (s *Session) RecordKeys(sealer Sealer) []RecordKey {
 	var list []RecordKey
 	id := func(v string) {
@@ -92,10 +92,17 @@ func (s *Session) RecordKeys(sealer Sealer) []RecordKey {
 	if s.Purpose == PurposeDisclose && s.passed() {
 		id(disclosureID(sealer, s.Token))
 	}
+	if s.Subject != "" {
+		list = append(list, subjectRecord(subjectsOf(s.App, s.Sandbox), s.Subject))
+	}
 	slices.SortFunc(list, func(a, b RecordKey) int {
 		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Value, b.Value))
 	})
 	return slices.Compact(list)
+}
+
+func subjectRecord(app AppID, id SubjectID) RecordKey {
+	return RecordKey{FieldSubject, string(app) + "\x00" + string(id)}
 }
 
 // personKeys adds the keys of a name and a number, as far as they are ones: what was misread
@@ -156,6 +163,8 @@ const (
 	FieldName   RecordField = "name"
 	FieldNumber RecordField = "number"
 	FieldMobile RecordField = "mobile"
+	// FieldSubject leads to the sessions of one subject of an app, for erasure; nobody searches by it.
+	FieldSubject RecordField = "subject"
 )
 
 // RecordKey is a value that a record is found by. It masks itself when printed.
