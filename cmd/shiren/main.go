@@ -78,7 +78,7 @@ shiren.toml (see shiren.example.toml), into SHIREN_… variables, or into flags.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.serveCmd(), a.compareCmd(), a.livenessCmd(), a.idcardCmd(), a.benchCmd(), a.modelsCmd(), a.registryCmd(), a.sourceCmd(), a.appCmd(), a.planCmd(),
-		a.sessionCmd(), a.purgeCmd(), a.huaweiCmd(), a.doctorCmd(), a.versionCmd(), a.interfaceCmd(), a.sandboxCmd(), a.callCmd(),
+		a.sessionCmd(), a.purgeCmd(), a.huaweiCmd(), a.doctorCmd(), a.versionCmd(), a.interfaceCmd(), a.sandboxCmd(), a.callCmd(), a.recordCmd(),
 		a.consoleCmd(), a.auditCmd(), a.demoCmd(),
 	)
 	return root

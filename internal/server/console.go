@@ -8,6 +8,7 @@ import (
 
 	"shiren/internal/config"
 	"shiren/internal/console"
+	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
 	"shiren/web"
@@ -24,6 +25,7 @@ func (s *Server) openConsole() {
 		o.Log.Warn("the console's page is missing", "err", err)
 	}
 	s.console = console.New(console.Config{
+		Records: s.Service, Signer: dossier.NewSigner(s.Sealer),
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
 		Counts: s.Store,
 	})

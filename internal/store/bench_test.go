@@ -88,7 +88,7 @@ func BenchmarkCreateSession(b *testing.B) {
 		fresh.Reference, fresh.Attempts, fresh.Evidence, fresh.Calls = nil, nil, nil, nil
 		bench(b, func(i int64) error {
 			ses := fresh
-			ses.Token = ekyc.Token(fmt.Sprint("token", i))
+			ses.Token, ses.Opened = ekyc.Token(fmt.Sprint("token", i)), fresh.Opened.Add(time.Duration(i)*time.Millisecond)
 			return s.CreateSession(b.Context(), ses)
 		})
 	})

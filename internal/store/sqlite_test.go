@@ -95,6 +95,9 @@ func TestFilesHoldNothingPersonal(t *testing.T) {
 	for _, err := range []error{
 		s.PutApp(ctx, ekyc.App{ID: "10001", Name: "Relying Party", Key: "public-api-key", Secret: "very-secret-key-of-app", Bearer: "bearer-key-of-app"}),
 		s.CreateSession(ctx, ses),
+		s.AddDirect(ctx, ekyc.Direct{ID: "direct-1", App: "10001", Kind: ekyc.ChargeElements, Keys: []ekyc.RecordKey{
+			{Field: ekyc.FieldName, Value: string(ses.Claim.Name)}, {Field: ekyc.FieldNumber, Value: string(ses.Claim.Number)}, {Field: ekyc.FieldMobile, Value: "13800138000"},
+		}}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +114,7 @@ func TestFilesHoldNothingPersonal(t *testing.T) {
 	}
 	for _, secret := range []string{
 		string(ses.Token), string(ses.Claim.Name), string(ses.Claim.Number), "ouyang-mingyue", "very-secret-key-of-app", "bearer-key-of-app",
-		string(floats(vector[100:110])),
+		"13800138000", string(floats(vector[100:110])),
 	} {
 		if found(data, secret) {
 			t.Errorf("the database files hold %q", secret)
