@@ -82,6 +82,8 @@ type Config struct {
 	Log  *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
+	// Alarms is what the area of alarms works with; nil leaves it out.
+	Alarms *Alarms
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -109,6 +111,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
+	if cfg.Alarms != nil {
+		h.alarmRoutes()
+	}
 	return h
 }
 
