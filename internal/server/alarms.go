@@ -55,8 +55,8 @@ func (s *Server) openAlarms() error {
 		Store: kept, Counts: s.Store, Names: s.Store, Courier: a.courier, Node: node, Zone: beijing, Now: o.Now, Rand: o.Rand, Log: o.Log,
 		Probes: map[alarm.Measure]alarm.Probe{alarm.DiskFree: s.diskFree, alarm.CertDays: s.certDays},
 	}
-	if c.PublicURL != "" {
-		a.runner.Console = c.PublicURL + console.Prefix + "/alarms"
+	if u := c.ConsoleURL(); u != "" && c.Console.Enabled {
+		a.runner.Console = u + console.Prefix + "/alarms"
 	}
 	return nil
 }

@@ -215,14 +215,6 @@ func (a *Alarms) States(ctx context.Context) ([]alarm.State, error) {
 	return list, nil
 }
 
-// moment is what milli was made of, to the millisecond.
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
 // errStale ends a transaction that found what it stands on changed.
 var errStale = errors.New("changed meanwhile")
 
