@@ -88,7 +88,7 @@ func newMailer(m config.Mail, o Options) (*notify.Mailer, error) {
 func (s *Server) alarmArea() *console.Alarms {
 	m := s.Config.Mail
 	area := &console.Alarms{
-		Store: s.Store.Alarms(), Runner: s.alarms.runner, Names: s.Store, Wake: s.alarms.courier.Wake, URL: s.alarms.hooks.CheckURL, Rand: s.options.Rand,
+		Store: s.Store.Alarms(), Runner: s.Alarms(), Names: s.Store, Wake: s.alarms.courier.Wake, URL: s.alarms.hooks.CheckURL, Rand: s.options.Rand,
 	}
 	for _, src := range s.Sources {
 		area.Sources = append(area.Sources, src.Name)
@@ -160,3 +160,6 @@ func leafEnd(c tls.Certificate) (end time.Time, ok bool, err error) {
 	}
 	return leaf.NotAfter, true, nil
 }
+
+// Alarms is what looks at rules while the server serves.
+func (s *Server) Alarms() *alarm.Runner { return s.alarms.runner }

@@ -98,7 +98,7 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	}
 	group.Go(func() { s.purging(ctx) })
 	group.Go(func() { s.renewing(ctx) })
-	group.Go(func() { s.alarms.runner.Run(ctx) })
+	group.Go(func() { s.Alarms().Run(ctx) })
 	group.Go(func() { s.alarms.courier.Run(ctx) })
 	if ready != nil {
 		where := s.address(listener.Addr(), secure != nil)
