@@ -131,6 +131,8 @@ func (m *Mailer) Send(ctx context.Context, d Delivery) Try {
 	if err != nil {
 		return Try{Err: m.explain(err)}
 	}
+	// The library looks at the context while it dials and no longer.
+	defer context.AfterFunc(ctx, func() { conn.Text.Close() })()
 	err = client.SendWithSMTPClient(conn, msg)
 	// The server has it, or has not: what it says to our farewell changes nothing.
 	_ = client.CloseWithSMTPClient(conn)

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -33,6 +34,8 @@ type post struct {
 	mu      sync.Mutex
 	mails   []letter
 	refuses map[string]*smtp.SMTPError // by recipient
+	held    chan struct{}              // when not nil, mails are held back until it is closed
+	holding chan struct{}              // is closed when one is
 	signIn  bool                       // only who signs in may send
 }
 
@@ -122,6 +125,10 @@ func (v *visit) Data(r io.Reader) error {
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return err
+	}
+	if v.p.held != nil {
+		close(v.p.holding)
+		<-v.p.held
 	}
 	_, v.secure = v.conn.TLSConnectionState()
 	v.data = string(b)
@@ -338,6 +345,23 @@ func TestMailServerComesBack(t *testing.T) {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("the log has %q", secret)
 		}
+	}
+}
+
+// A server that hangs keeps nobody who is told to stop.
+func TestMailGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	cert, roots := certificate(t)
+	p := serve(t, "127.0.0.1:0", &cert, false, true)
+	p.held, p.holding = make(chan struct{}), make(chan struct{})
+	defer close(p.held)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan notify.Try)
+	go func() { done <- mailer(t, p.port, roots, nil).Send(ctx, hello) }()
+	<-p.holding
+	stop()
+	if try := <-done; try.Err == "" || try.Final {
+		t.Errorf("Send = %+v, want an error that is tried again", try)
 	}
 }
 
