@@ -87,6 +87,8 @@ func TestConsoleAlarms(t *testing.T) {
 	if n := received.Load(); n != 1 {
 		t.Errorf("the receiver took %d messages, want 1", n)
 	}
+	closed := poll(`![...document.querySelectorAll('[role="dialog"]')].some((e) => e.checkVisibility())`)
+	do(t, d.ctx, "see the question go", closed)
 	d.check("alarms")
 
 	d.visit("/alarms/deliveries")
@@ -94,6 +96,9 @@ func TestConsoleAlarms(t *testing.T) {
 	if said := d.see(id("delivery")); !strings.Contains(said, "200") || !strings.Contains(said, "未通过率过高") {
 		t.Errorf("the delivery shows %q", said)
 	}
+	axe(t, d.ctx, "alarms-delivery")
+	d.picture("alarms-delivery")
+	d.visit("/alarms/deliveries")
 	d.check("alarms-deliveries")
 	d.visit("/alarms/history")
 	d.check("alarms-history")
