@@ -83,7 +83,7 @@ type Runner struct {
 	Zone    *time.Location    // of times in mails
 	Console string            // address of the console's page, for mails; "" where it is not known
 	Now     func() time.Time
-	Rand    io.Reader
+	Rand    io.Reader // safe for concurrent use
 	Log     *slog.Logger
 
 	forgot time.Time // of Run alone
