@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -71,6 +72,12 @@ func (l *loader) check(cfg *Config) {
 	if a := cfg.Metrics.Address; a != "" {
 		l.address("metrics.address", a)
 	}
+	l.checkMail(cfg.Mail)
+	for _, p := range cfg.Alarms.WebhookAllow {
+		if _, err := ekyc.ParsePrefix(p); err != nil {
+			l.bad("alarms.webhook_allow", "alarms.webhook_allow %q: want an address or a range, as in 10.1.2.0/24", p)
+		}
+	}
 	if a := cfg.Console.Address; a != "" {
 		l.address("console.address", a)
 	}
@@ -82,6 +89,41 @@ func (l *loader) check(cfg *Config) {
 	}
 	l.checkApps(cfg)
 	l.checkPlans(cfg)
+}
+
+func (l *loader) checkMail(m Mail) {
+	l.oneOf("mail.tls", m.TLS, MailStartTLS, MailImplicit, MailPlain)
+	if m.Host == "" {
+		for _, set := range []struct {
+			key string
+			is  bool
+		}{{"user", m.User != ""}, {"password", m.Password != ""}, {"from", m.From != ""}, {"port", m.Port != 0}, {"ca_file", m.CAFile != ""}} {
+			if set.is {
+				l.bad("mail."+set.key, "mail.%s means nothing without mail.host, the name of the mail server", set.key)
+			}
+		}
+		return
+	}
+	if strings.ContainsFunc(m.Host, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' || r == '@' }) || strings.Contains(m.Host, ":") && net.ParseIP(m.Host) == nil {
+		l.bad("mail.host", "mail.host %q: want a name or an address alone, as in smtp.example.com; the port is mail.port", m.Host)
+	}
+	if m.Port < 0 || m.Port > 65535 {
+		l.bad("mail.port", "mail.port %d: want 1 to 65535, or 0 for what mail.tls makes of it", m.Port)
+	}
+	if a, err := mail.ParseAddress(m.From); err != nil || strings.ContainsFunc(a.Address, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		l.bad("mail.from", "mail.from: want the address that alarms come from, as in shiren@example.com or 实人 <shiren@example.com>")
+	}
+	ip := net.ParseIP(m.Host)
+	near := m.Host == "localhost" || ip != nil && ip.IsLoopback()
+	switch {
+	case m.TLS == MailPlain && !near && m.User != "":
+		l.bad("mail.tls", "mail.tls none would send the password to %s in the clear: use starttls or implicit", m.Host)
+	case m.TLS == MailPlain && !near && !m.AllowPlain:
+		l.bad("mail.tls", "mail.tls none sends mails to another machine in the clear: use starttls or implicit, or set mail.allow_plain")
+	}
+	if (m.User == "") != (m.Password == "") {
+		l.bad("mail.user", "mail.user and mail.password (or mail.password_file) belong together: give both or none")
+	}
 }
 
 // publicURL checks an address by which others reach the server, and cuts a last slash off.

@@ -60,6 +60,8 @@ type Config struct {
 	Registry  Registry  `toml:"registry"`
 	Huawei    Huawei    `toml:"huawei"`
 	Metrics   Metrics   `toml:"metrics"`
+	Mail      Mail      `toml:"mail"`
+	Alarms    Alarms    `toml:"alarms"`
 	Console   Console   `toml:"console"`
 	// SourceOrder is who is asked about people, in order, for plans that do not say and for
 	// direct calls; empty is the registry alone.
@@ -189,6 +191,60 @@ type Metrics struct {
 	Address string `toml:"address"`
 }
 
+// Ways to keep a connection to a mail server from others.
+const (
+	MailStartTLS = "starttls" // and no mail without it
+	MailImplicit = "implicit" // TLS from the first byte
+	MailPlain    = "none"
+)
+
+// Mail names the SMTP server that alarms' mails leave by.
+type Mail struct {
+	Host string `toml:"host"` // empty: no mail
+	Port int    `toml:"port"` // 0 follows TLS: 587, 465 or 25
+	TLS  string `toml:"tls"`
+	// User and Password sign in; without a user nobody does.
+	User         string      `toml:"user"`
+	Password     ekyc.Secret `toml:"password"`
+	PasswordFile string      `toml:"password_file"`
+	From         string      `toml:"from"`    // an address, or a name with one in angle brackets
+	CAFile       string      `toml:"ca_file"` // authorities that are trusted beside the system's, PEM
+	// AllowPlain permits TLS "none" to another machine: whoever is between can read and change mails.
+	AllowPlain bool `toml:"allow_plain"`
+}
+
+// MailPort is Port, or what TLS makes of its absence (RFC 8314, 3.3; RFC 6409, 3.1; RFC 5321, 4.5.4.2).
+func (m Mail) MailPort() int {
+	switch {
+	case m.Port != 0:
+		return m.Port
+	case m.TLS == MailImplicit:
+		return 465
+	case m.TLS == MailPlain:
+		return 25
+	}
+	return 587
+}
+
+// Alarms says where alarms' webhooks may go.
+type Alarms struct {
+	// WebhookAllow are addresses and ranges of this machine or private networks that webhooks may
+	// reach. Public addresses may always be reached.
+	WebhookAllow []string `toml:"webhook_allow"`
+	// WebhookHTTP permits webhooks without TLS.
+	WebhookHTTP bool `toml:"webhook_http"`
+}
+
+// HookRanges are WebhookAllow, which check has found readable.
+func (a Alarms) HookRanges() (list []netip.Prefix) {
+	for _, s := range a.WebhookAllow {
+		if p, err := ekyc.ParsePrefix(s); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // Console says who reaches the operators' page, and where.
 type Console struct {
 	Enabled bool `toml:"enabled"`
@@ -287,6 +343,7 @@ func Default() Config {
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Huawei: Huawei{Window: Duration(5 * time.Minute)},
+		Mail:   Mail{TLS: MailStartTLS},
 
 		Console: Console{Enabled: true},
 	}

@@ -304,6 +304,9 @@ func (l *loader) secrets(cfg *Config) {
 		}
 	}
 	read("store.dsn_file", "store.dsn", cfg.Store.DSNFile, &cfg.Store.DSN)
+	password := string(cfg.Mail.Password)
+	read("mail.password_file", "mail.password", cfg.Mail.PasswordFile, &password)
+	cfg.Mail.Password = ekyc.Secret(password)
 	for i := range cfg.Sources {
 		x, at := &cfg.Sources[i], fmt.Sprintf("source.%d.", i)
 		read(at+"key_file", at+"key", x.KeyFile, &x.Key)

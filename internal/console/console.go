@@ -100,6 +100,8 @@ type Config struct {
 	Pages fs.FS
 	// Counts is where statistics come from; nil leaves them out.
 	Counts Counts
+	// Alarms is what the area of alarms works with; nil leaves it out.
+	Alarms *Alarms
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -141,6 +143,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
+	if cfg.Alarms != nil {
+		h.alarmRoutes()
+	}
 	if cfg.PublicURL != "" {
 		if err := h.cross.AddTrustedOrigin(strings.ToLower(cfg.PublicURL)); err != nil {
 			h.log.Error("the console's public address is no origin, so browsers that say no more than where a call comes from are refused", "err", err)

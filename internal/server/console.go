@@ -28,6 +28,7 @@ func (s *Server) openConsole() {
 		Records: s.Service, Signer: dossier.NewSigner(s.Sealer),
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
 		Counts: s.Store,
+		Alarms: s.alarmArea(),
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()

@@ -41,6 +41,7 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	listeners := []net.Listener{listener}
 	if secure != nil {
 		servers[0].TLSConfig = secure
+		s.served = secure
 	}
 	if plainly != nil && c.TLS.HTTPAddr != "" {
 		second, err := listen(ctx, c.TLS.HTTPAddr)
@@ -97,6 +98,8 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	}
 	group.Go(func() { s.purging(ctx) })
 	group.Go(func() { s.renewing(ctx) })
+	group.Go(func() { s.Alarms().Run(ctx) })
+	group.Go(func() { s.alarms.courier.Run(ctx) })
 	if ready != nil {
 		where := s.address(listener.Addr(), secure != nil)
 		where.Console = s.consoleAddress(where, at, secure != nil)

@@ -11,6 +11,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -214,6 +215,8 @@ type Server struct {
 	options Options
 	console *console.Handler // nil: switched off
 	capture *capture.Handler
+	alarms  alarms
+	served  *tls.Config    // what Serve serves with; nil without TLS and before
 	engine  *engine.Engine // nil when it was given
 	cards   *card.Reader   // nil when it was given or could not be opened
 }
@@ -264,6 +267,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	})
 	if o.figures != nil {
 		o.figures.Captures(s.capture.Captures)
+	}
+	if err := s.openAlarms(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	s.openConsole()
 	s.Handler = s.routes(pages != nil)
