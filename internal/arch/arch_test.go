@@ -45,7 +45,8 @@ var rooms = []room{
 	{"internal/gateway/huawei", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/huawei"}},
 	{"internal/capture", []string{"shiren/internal/ekyc", "shiren/web", "github.com/coder/websocket/...", "golang.org/x/time/rate"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "github.com/pquerna/otp/..."}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/internal/explorer", "shiren/web"}},
+	{"internal/explorer", []string{"shiren/api/baidu", "shiren/api/juhe", "shiren/api/huawei", "shiren/internal/ekyc", "shiren/internal/gateway/baidu", "shiren/internal/gateway/juhe", "shiren/internal/gateway/huawei"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},
 	{"internal/engine/card", []string{
@@ -114,6 +115,7 @@ var forbidden = []struct {
 	{"internal/capture", "shiren/internal/engine", "frames go through the core's Look"},
 	{"internal/console", "shiren/internal/store", "the console declares what it needs to read and change"},
 	{"internal/console", "shiren/internal/capture", "the two pages know nothing of each other"},
+	{"internal/explorer", "shiren/internal/store", "it describes what is served, and sends to handlers that it is given"},
 	{"internal/operator", "net/http", "who may do what is no matter of a wire"},
 	{"internal/operator", "shiren/internal/ekyc", "operators are no part of a verification"},
 	{"internal/engine", "net/http", "models are fetched beforehand; the engine never reaches out"},
