@@ -108,7 +108,7 @@ func baiduInterfaces() []Interface {
 		[]Field{
 			verifyToken,
 			{Name: "id_name", Type: String, Required: true, Source: FromName, Example: "测试", About: Text{"姓名", "Name"}},
-			{Name: "id_no", Type: String, Required: true, Source: FromNumber, Example: "990111199003070017", About: Text{"证件号码，18 位", "Identity number, 18 characters"}},
+			{Name: "id_no", Type: String, Required: true, Source: FromNumber, Example: exampleNumber, About: Text{"证件号码，18 位", "Identity number, 18 characters"}},
 			{Name: "certificate_type", Type: Integer, Enum: []any{api.CertificateIDCard, api.CertificateResidencePermit}, Example: api.CertificateIDCard, About: Text{"证件类型：0 大陆居民二代身份证，4 港澳台居民居住证；缺省 0", "Document: 0 resident identity card, 4 residence permit for Hong Kong, Macao and Taiwan residents; 0 where it is left out"}},
 		}, api.Reply[int]{})
 	ocr := single("ocr", api.PathOCR,
@@ -220,7 +220,7 @@ func imageCodes(more ...api.Code) []api.Code {
 
 func person() []Field {
 	return []Field{
-		{Name: "id_card_number", Type: String, Required: true, Source: FromNumber, Example: "990111199003070017", About: Text{"身份证号码", "Identity number"}},
+		{Name: "id_card_number", Type: String, Required: true, Source: FromNumber, Example: exampleNumber, About: Text{"身份证号码", "Identity number"}},
 		{Name: "name", Type: String, Required: true, Source: FromName, Example: "测试", About: Text{"姓名，UTF-8", "Name, in UTF-8"}},
 	}
 }

@@ -34,7 +34,7 @@ var (
 func credentials(c Cipher, zh, en string) []Field {
 	return []Field{
 		credentialType,
-		{Name: "credentialIdNo", Type: String, Required: true, Max: 128, Source: FromNumber, Example: "990111199003070017", Cipher: c, About: Text{"证件号码，" + zh, "Identity number, " + en}},
+		{Name: "credentialIdNo", Type: String, Required: true, Max: 128, Source: FromNumber, Example: exampleNumber, Cipher: c, About: Text{"证件号码，" + zh, "Identity number, " + en}},
 		{Name: "realName", Type: String, Required: true, Max: 128, Source: FromName, Example: "测试", Cipher: c, About: Text{"姓名，" + zh, "Name, " + en}},
 		openID,
 	}

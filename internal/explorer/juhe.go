@@ -17,7 +17,7 @@ func juheCodes() (list []Code) {
 
 var (
 	realName = Field{Name: "realname", Type: String, Required: true, Source: FromName, Example: "测试", About: Text{"姓名", "Name"}}
-	idCard   = Field{Name: "idcard", Type: String, Required: true, Source: FromNumber, Example: "990111199003070017", About: Text{"身份证号码", "Identity number"}}
+	idCard   = Field{Name: "idcard", Type: String, Required: true, Source: FromNumber, Example: exampleNumber, About: Text{"身份证号码", "Identity number"}}
 	mobile   = Field{Name: "mobile", Type: String, Required: true, Source: FromMobile, Example: "13800138000", About: Text{"手机号码，11 位", "Mobile number, 11 digits"}}
 	portrait = Field{
 		Name: "image", Type: Image, Required: true, Max: 10 << 20, Source: FromPicture,
