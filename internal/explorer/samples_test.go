@@ -195,7 +195,7 @@ var wants = map[string]map[string]any{
 	"baidu.stat": {"success": true}, "baidu.media": {"success": true}, "baidu.getall": {"result.verify_count": 1.0},
 	"baidu.image": {"file": "answer.bin", "bytes": float64(len(ekyc.SandboxPicture("match-match-match")))}, "baidu.verify_v4": {"result.score": 98.27, "result.verify_status": 0.0},
 	"baidu.verify_v3": {"result.score": 98.27}, "baidu.match_v4": {"result.score": 98.27}, "baidu.match_v3": {"result.score": 98.27},
-	"baidu.ocr": {"image_status": "normal", "words_result.姓名.words": "赵六"},
+	"baidu.ocr":  {"image_status": "normal", "words_result.姓名.words": "赵六"},
 	"juhe.query": {"error_code": 0.0, "result.res": 100.0, "result.score": 982.7}, "juhe.face": {"result.res": 1.0}, "juhe.mobile": {"result.res": 1.0, "result.realname": anybody},
 	"huawei.token": {"token_type": "Bearer"}, "huawei.face_preverify": {"resultCode": "000000"}, "huawei.face_result": {"verifyResult": true},
 	"huawei.preverify": {"resultCode": "000000"}, "huawei.result": {"verifyResult": true}, "huawei.auth_preverify": {"resultCode": "000000"},

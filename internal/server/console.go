@@ -25,6 +25,7 @@ func (s *Server) openConsole() {
 	}
 	s.console = console.New(console.Config{
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
+		Explorer: &console.Explorer{Store: s.Store, Handler: s.gateways, PublicURL: c.PublicURL, Rand: o.Rand},
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()
