@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -32,7 +31,7 @@ type Pair struct {
 	PlatformEncKey                      *hw.PublicKey
 }
 
-// Credentials are what an app says who it is with. They mask themselves when printed.
+// Credentials are what an app says who it is with. What is secret in them masks itself when printed.
 type Credentials struct {
 	App    ekyc.AppID
 	Key    string
@@ -40,9 +39,6 @@ type Credentials struct {
 	Bearer ekyc.Secret
 	Pair   Pair // of AuthPayDev
 }
-
-// LogValue hides what the credentials are.
-func (Credentials) LogValue() slog.Value { return slog.StringValue("********") }
 
 // Caller sends requests to handlers in its own process: there is no network, and only paths that
 // are described are reached.
