@@ -374,3 +374,25 @@ next_on = ["match"]
 		}
 	}
 }
+
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse("c.toml", []byte("public_url = \"https://verify.example.com/\"\n"), nil, nil)
+	if err != nil || !cfg.Console.Enabled || cfg.Console.Allowed() != nil || cfg.ConsoleURL() != "https://verify.example.com" {
+		t.Errorf("an empty section: %+v, %q, %v", cfg.Console, cfg.ConsoleURL(), err)
+	}
+	cfg, err = Parse("c.toml", []byte("public_url = \"https://verify.example.com\"\n[console]\naddress = \":9443\"\nallow = [\"10.0.0.0/8\", \"192.0.2.7\"]\n"), nil, nil)
+	if err != nil || len(cfg.Console.Allowed()) != 2 || cfg.ConsoleURL() != "" {
+		t.Errorf("a listener of its own: %+v, %q, %v", cfg.Console.Allowed(), cfg.ConsoleURL(), err)
+	}
+	cfg, err = Parse("c.toml", nil, []string{"SHIREN_CONSOLE_PUBLIC_URL=https://desk.example.com", "SHIREN_CONSOLE_ENABLED=false"}, nil)
+	if err != nil || cfg.Console.Enabled || cfg.ConsoleURL() != "https://desk.example.com" {
+		t.Errorf("variables: %+v, %v", cfg.Console, err)
+	}
+	_, err = Parse("c.toml", []byte("[console]\naddress = \"9443\"\npublic_url = \"desk\"\nallow = [\"everybody\"]\n"), nil, nil)
+	for _, want := range []string{`console.address "9443": want host:port`, `console.public_url "desk": want a scheme`, `console.allow "everybody": want an address`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing from the report: %s; got %v", want, err)
+		}
+	}
+}

@@ -30,6 +30,9 @@ import (
 //	GET    /access/sign-ins       → {items: [signIn]}
 //	DELETE /access/sign-ins/{id}  → {}
 //
+// What the page asks for by itself, without the person's doing, has the header Shiren-Background: 1:
+// it does not keep a sign-in from ending for want of use.
+//
 // The cookie lives as long as the browser runs, at most operator.Absolute. Over https it is called
 // __Host-shiren and is sent over https alone; no other host, subdomain or plain connection can set it.
 
@@ -68,7 +71,7 @@ func (h *Handler) cookie(r *http.Request, value string) *http.Cookie {
 }
 
 func from(r *http.Request) operator.From {
-	return operator.From{Address: ekyc.Caller(r.Context()), Agent: r.UserAgent()}
+	return operator.From{Address: ekyc.Caller(r.Context()), Agent: r.UserAgent(), Background: r.Header.Get("Shiren-Background") == "1"}
 }
 
 // actor finds out whose sign-in a request carries.

@@ -85,7 +85,7 @@ type Config struct {
 	Gate Gate // nil: made of Operators
 	// Operators is who works here: signing in, accounts and the journal.
 	Operators *operator.Service
-	// PublicURL is scheme and host by which browsers reach the console, where that is known. With
+	// PublicURL is the scheme and host by which browsers reach the console, where that is known. With
 	// https, cookies are for https alone, also where a proxy ends TLS.
 	PublicURL string
 	Version   string // of the server, which the page shows
@@ -127,7 +127,7 @@ func New(cfg Config) *Handler {
 		h.cfg.Gate = &gate{h}
 	}
 	var err error
-	if h.page, err = web.Read(cfg.Pages); err != nil {
+	if h.page, err = web.Read(cfg.Pages); err != nil && cfg.Pages != nil { // who gives none knows why
 		h.log.Error("the console's page cannot be served: run `make web` and build again", "err", err)
 	}
 	h.mux.HandleFunc(Prefix, h.servePage)
@@ -137,7 +137,7 @@ func New(cfg Config) *Handler {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
 	if cfg.PublicURL != "" {
-		if err := h.cross.AddTrustedOrigin(cfg.PublicURL); err != nil {
+		if err := h.cross.AddTrustedOrigin(strings.ToLower(cfg.PublicURL)); err != nil {
 			h.log.Error("the console's public address is no origin, so browsers that say no more than where a call comes from are refused", "err", err)
 		}
 	}

@@ -100,7 +100,7 @@ type EntryQuery struct {
 	Limit         int   // 0 means 50; at most 1000
 }
 
-// Entries lists entries, newest first.
+// Entries lists entries, newest first: by At and then Seq.
 func (s *Service) Entries(ctx context.Context, q EntryQuery) ([]Entry, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50

@@ -8,7 +8,8 @@
 //     sets the password: of two requests with one link, one wins.
 //  2. SignIn counts a try for the name and for the address before it looks at anything, so that
 //     parallel guesses count too; then it computes one argon2id hash, whether or not there is
-//     such an account; then it checks password, code and account in one transaction.
+//     such an account; then it checks password, code and account in one transaction. What is refused
+//     is in the journal where the name is an account's.
 //  3. A sign-in is a random value of 256 bits, known by its digest. Who reads it and its account
 //     each time: what is disabled or ended has ended with the next request.
 //  4. Changes of accounts need a proof of the person (password or code) of the last ProofFor.

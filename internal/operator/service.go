@@ -50,6 +50,9 @@ func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Milliseco
 type From struct {
 	Address netip.Addr
 	Agent   string // what the browser calls itself; cut to MaxAgent
+	// Background tells that no person did it: a page that asks for news by itself. It does not
+	// keep a sign-in from ending for want of use.
+	Background bool
 }
 
 func (f From) text() string {
@@ -460,7 +463,14 @@ func (s *Service) SignIn(ctx context.Context, name string, password Secret, code
 			return s.note(ctx, tx, Entry{Account: known.ID, Name: known.Name, Address: from.text(), Action: "sign_in.refused", Detail: why})
 		}
 		if known.ID == "" {
-			return refused("unknown name") // which is not noted: people type passwords there
+			// Not in the journal, which is kept for ever and which strangers could fill so; a write
+			// all the same, since its absence could be timed.
+			outcome = errRefused
+			t, err := tx.Tries(ctx, triedName(name))
+			if err != nil {
+				return err
+			}
+			return tx.PutTries(ctx, t)
 		}
 		var err error
 		if a, err = tx.Account(ctx, known.ID); err != nil {
@@ -515,7 +525,7 @@ func (s *Service) Who(ctx context.Context, token string, from From) (who Actor, 
 		}
 		return Actor{}, false, err
 	}
-	if s.now().Sub(in.Seen) >= TouchEvery {
+	if !from.Background && s.now().Sub(in.Seen) >= TouchEvery {
 		err := s.Store.Change(ctx, func(tx Tx) error {
 			if in, a, err = s.current(ctx, tx, id); err != nil {
 				return err

@@ -52,7 +52,7 @@ type Store interface {
 	// at all when f fails. Changes come one after the other, over all processes. f may run more
 	// than once and uses only its Tx.
 	Change(ctx context.Context, f func(Tx) error) error
-	// Entries lists the journal, newest first.
+	// Entries lists the journal, newest first: by At and then Seq.
 	Entries(ctx context.Context, q EntryQuery) ([]Entry, error)
 	// EntriesFrom lists the journal from a number on, oldest first.
 	EntriesFrom(ctx context.Context, seq int64, limit int) ([]Entry, error)

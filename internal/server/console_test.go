@@ -1,19 +1,23 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
+	"shiren/internal/console"
 	"shiren/internal/operator"
 	"shiren/internal/server"
 )
@@ -190,10 +194,32 @@ func TestConsoleStory(t *testing.T) {
 	}
 }
 
-// TestConsoleDoors calls everything that is wired without a sign-in and without the page's header.
+func TestConsoleIsCounted(t *testing.T) {
+	t.Parallel()
+	o, _, _ := options(t, "[metrics]\naddress = \"127.0.0.1:0\"\n")
+	o.PasswordCost = cheap
+	s := build(t, o)
+	for _, path := range []string{"/console", "/console/records/7", "/console/api/access/me", "/console/api/accounts", "/console/api/nothing"} {
+		s.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+	}
+	got := figures(t, s.Figures)
+	for line, want := range map[string]string{
+		`shiren_http_requests_total{interface="/console/api/access/me",protocol="console",status="2xx"}`: "1",
+		`shiren_http_requests_total{interface="/console/api/accounts",protocol="console",status="4xx"}`:  "1",
+		`shiren_http_requests_total{interface="other",protocol="console",status="4xx"}`:                  "1",
+		`shiren_http_requests_total{interface="/console/records/7",protocol="console",status="2xx"}`:     "-",
+	} {
+		if value, found := got[line]; want == "-" && found || want != "-" && value != want {
+			t.Errorf("%s = %q, want %q", line, value, want)
+		}
+	}
+}
+
+// TestConsoleDoors calls everything that is wired: as nobody, as each role, and as another site's
+// page in the browser of somebody who is signed in.
 func TestConsoleDoors(t *testing.T) {
 	t.Parallel()
-	o, _, _ := options(t, "")
+	o, _, logs := options(t, "")
 	o.PasswordCost = cheap
 	s := build(t, o)
 	web := httptest.NewServer(s.Handler)
@@ -202,33 +228,67 @@ func TestConsoleDoors(t *testing.T) {
 	if len(calls) < 20 {
 		t.Fatalf("%d calls are wired, want all of them", len(calls))
 	}
-	b := newBrowser(t, web.URL, web.Client())
+	path := func(c console.Call) string { // below the interface, with something in its wildcards
+		return strings.TrimPrefix(regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(c.Path, "x"), "/console/api")
+	}
+	nobody := newBrowser(t, web.URL, web.Client())
 	for _, c := range calls {
-		path := strings.TrimPrefix(strings.NewReplacer("{id}", "x", "{kind}", "x", "{name}", "x").Replace(c.Path), "/console/api")
-		if strings.ContainsAny(path, "{}") {
-			path = path[:strings.IndexByte(path, '{')] + "x"
-		}
-		status, v, head := b.call(c.Method, path, "{}")
-		if status == http.StatusNotFound && !c.Open || !c.Open && status != http.StatusUnauthorized {
-			t.Errorf("%s %s without a sign-in: status %d, %v", c.Method, c.Path, status, v)
+		status, v, head := nobody.call(c.Method, path(c), "{}")
+		if !c.Open && status != http.StatusUnauthorized {
+			t.Errorf("%s %s, nobody: status %d, %v", c.Method, c.Path, status, v)
 		}
 		if head.Get("Cache-Control") != "no-store" || head.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s %s may be cached or sniffed: %v", c.Method, c.Path, head)
 		}
-		req, err := http.NewRequestWithContext(t.Context(), c.Method, web.URL+"/console/api"+path, bytes.NewReader([]byte("{}")))
-		if err != nil {
-			t.Fatal(err)
+	}
+
+	link, err := s.Operators.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := newBrowser(t, web.URL, web.Client())
+	admin.ok("POST", "/access/begin", `{"link":"`+link+`","name":"admin","password":"`+strong+`"}`)
+	roles := map[operator.Role]*browser{operator.Administrator: admin}
+	for _, role := range []operator.Role{operator.Operations, operator.Auditor, operator.Integrator} {
+		invited := admin.ok("POST", "/accounts", `{"name":"`+string(role)+`","role":"`+string(role)+`"}`)
+		_, link, _ := strings.Cut(invited["path"].(string), "#")
+		roles[role] = newBrowser(t, web.URL, web.Client())
+		roles[role].ok("POST", "/access/begin", `{"link":"`+link+`","password":"`+strong+`"}`)
+	}
+	for role, b := range roles {
+		for _, c := range calls {
+			may := c.Open || c.Permission == "" || role.May(c.Permission)
+			if !may || c.Method == "GET" { // what may be changed is not, here
+				status, v, _ := b.call(c.Method, path(c), "{}")
+				e, _ := v["error"].(map[string]any)
+				if forbidden := e["code"] == "forbidden" && status == http.StatusForbidden; forbidden == may || status == http.StatusUnauthorized || status == http.StatusInternalServerError {
+					t.Errorf("%s %s, %s, who may: %v: status %d, %v", c.Method, c.Path, role, may, status, v)
+				}
+			}
+			for _, site := range []string{"cross-site", "same-site"} {
+				req, err := http.NewRequestWithContext(t.Context(), c.Method, web.URL+"/console/api"+path(c), strings.NewReader("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Sec-Fetch-Site", site)
+				res, err := b.client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || res.StatusCode != http.StatusForbidden || !strings.Contains(string(text), `"forged"`) {
+					t.Errorf("%s %s, %s, from %s: status %d %s", c.Method, c.Path, role, site, res.StatusCode, text)
+				}
+			}
 		}
-		if c.Method == "GET" {
-			req.Header.Set("Sec-Fetch-Site", "cross-site")
+		if m := b.ok("GET", "/access/me", ""); m["person"] == nil {
+			t.Errorf("%s is signed in no more: something was done that should not", role)
 		}
-		res, err := web.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s %s forged: status %d", c.Method, c.Path, res.StatusCode)
+	}
+	for line := range strings.Lines(logs.String()) {
+		if strings.Contains(line, "level=ERROR") {
+			t.Errorf("logged: %s", line)
 		}
 	}
 }
@@ -271,6 +331,73 @@ func TestConsoleIsWhereTheConfigurationSays(t *testing.T) {
 		}
 		if (s.ConsoleCalls() == nil) != (test.beside == 404 && test.apart == 0) {
 			t.Errorf("%q: %d calls", test.text, len(s.ConsoleCalls()))
+		}
+	}
+}
+
+// TestConsoleOverHTTPS serves the console on a listener of its own, as operators do, and signs in.
+func TestConsoleOverHTTPS(t *testing.T) {
+	t.Parallel()
+	o, _, _ := options(t, "listen = \"127.0.0.1:0\"\n[tls]\nmode = \"self-signed\"\n[console]\naddress = \"127.0.0.1:0\"\n")
+	o.PasswordCost = cheap
+	s := build(t, o)
+	ctx, stop := context.WithCancel(t.Context())
+	ready, done := make(chan server.Address, 1), make(chan error, 1)
+	go func() { done <- s.Serve(ctx, func(at server.Address) { ready <- at }) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	}()
+	at := <-ready
+	if !strings.HasPrefix(at.Console, "https://localhost:") || strings.HasPrefix(at.Console, at.Local+"/") {
+		t.Fatalf("the console is at %q, the rest at %q", at.Console, at.Local)
+	}
+	file, err := os.ReadFile(server.SelfSignedFile(o.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(file) {
+		t.Fatal("no certificate")
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer transport.CloseIdleConnections()
+	b := newBrowser(t, strings.TrimSuffix(at.Console, "/console"), &http.Client{Transport: transport})
+	link, err := s.Operators.FirstLink(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, v, head := b.call("POST", "/access/begin", `{"link":"`+link+`","name":"admin","password":"`+strong+`"}`)
+	if status != http.StatusOK || !strings.HasPrefix(head.Get("Set-Cookie"), "__Host-shiren=") || !strings.Contains(head.Get("Set-Cookie"), "; HttpOnly; Secure; SameSite=Strict") {
+		t.Errorf("begin: %d %v, cookie %q", status, v, head.Get("Set-Cookie"))
+	}
+	b.ok("GET", "/accounts", "")
+	res, err := b.client.Get(at.Local + "/console/api/access/me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("the main listener has a console too: status %d", res.StatusCode)
+	}
+}
+
+func TestConsolePage(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                              "http://localhost:8080/console",
+		"listen = \":80\"":              "http://localhost/console",
+		"[tls]\nmode = \"self-signed\"": "https://localhost:8443/console",
+		"[tls]\nmode = \"auto\"\ndomains = [\"verify.example.com\"]":                                                                       "https://verify.example.com/console",
+		"public_url = \"https://verify.example.com\"":                                                                                      "https://verify.example.com/console",
+		"public_url = \"https://verify.example.com\"\n[console]\naddress = \":9443\"":                                                      "http://localhost:9443/console",
+		"[console]\naddress = \":9443\"\npublic_url = \"https://desk.example.com\"\n[tls]\nmode = \"auto\"\ndomains = [\"x.example.com\"]": "https://desk.example.com/console",
+	} {
+		o, _, _ := options(t, text)
+		if got := (&server.Data{Config: o.Config}).ConsolePage(); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }

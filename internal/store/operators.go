@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,15 +87,14 @@ type accountDoc struct {
 	Recovery                            []string
 	Language, Zone                      string
 	Disabled                            bool
-	Seen, Version                       int64
+	Created, Seen, Version              int64
 }
 
-const accountColumns = `select id, created, data_key, doc from operators`
+const accountColumns = `select id, data_key, doc from operators`
 
 func (o operatorReader) account(row interface{ Scan(...any) error }) (a operator.Account, err error) {
-	var created int64
 	var key, doc string
-	if err := row.Scan(&a.ID, &created, &key, &doc); err != nil {
+	if err := row.Scan(&a.ID, &key, &doc); err != nil {
 		return a, absentOperator(err)
 	}
 	var d accountDoc
@@ -102,7 +103,7 @@ func (o operatorReader) account(row interface{ Scan(...any) error }) (a operator
 	}
 	a.Name, a.Role, a.Password, a.TOTP, a.Pending = d.Name, operator.Role(d.Role), operator.Secret(d.Password), operator.Secret(d.TOTP), operator.Secret(d.Pending)
 	a.Step, a.Recovery, a.Language, a.Zone, a.Disabled, a.Version = d.Step, d.Recovery, d.Language, d.Zone, d.Disabled, d.Version
-	a.Created, a.Seen = moment(created), moment(d.Seen)
+	a.Created, a.Seen = moment(d.Created), moment(d.Seen)
 	return a, nil
 }
 
@@ -126,28 +127,33 @@ func (o operatorReader) AccountNamed(ctx context.Context, folded string) (operat
 
 // Accounts lists all accounts.
 func (o operatorReader) Accounts(ctx context.Context) ([]operator.Account, error) {
-	rows, err := o.q.QueryContext(ctx, accountColumns+` order by created, id`)
+	rows, err := o.q.QueryContext(ctx, accountColumns)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r *sql.Rows) (operator.Account, error) { return o.account(r) })
+	list, err := collect(rows, func(r *sql.Rows) (operator.Account, error) { return o.account(r) })
+	slices.SortFunc(list, func(a, b operator.Account) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return list, err
 }
 
-type signInDoc struct{ Address, Agent string }
+type signInDoc struct {
+	Account, Address, Agent string
+	Created, Seen, Proved   int64
+}
 
-const signInColumns = `select id, account, created, seen, proved, data_key, doc from operator_sign_ins`
+const signInColumns = `select id, data_key, doc from operator_sign_ins`
 
 func (o operatorReader) signIn(row interface{ Scan(...any) error }) (in operator.SignIn, err error) {
-	var created, seen, proved int64
 	var key, doc string
-	if err := row.Scan(&in.ID, &in.Account, &created, &seen, &proved, &key, &doc); err != nil {
+	if err := row.Scan(&in.ID, &key, &doc); err != nil {
 		return in, absentOperator(err)
 	}
 	var d signInDoc
 	if err := o.open("sign-in", in.ID, key, doc, &d); err != nil {
 		return in, err
 	}
-	in.Created, in.Seen, in.Proved, in.Address, in.Agent = moment(created), moment(seen), moment(proved), d.Address, d.Agent
+	in.Account, in.Address, in.Agent = d.Account, d.Address, d.Agent
+	in.Created, in.Seen, in.Proved = moment(d.Created), moment(d.Seen), moment(d.Proved)
 	return in, nil
 }
 
@@ -158,20 +164,32 @@ func (o operatorReader) SignIn(ctx context.Context, id string) (operator.SignIn,
 
 // SignIns lists an account's sign-ins.
 func (o operatorReader) SignIns(ctx context.Context, account string) ([]operator.SignIn, error) {
-	rows, err := o.q.QueryContext(ctx, signInColumns+` where account = $1 order by created, id`, account)
+	rows, err := o.q.QueryContext(ctx, signInColumns+` where account = $1`, account)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r *sql.Rows) (operator.SignIn, error) { return o.signIn(r) })
+	list, err := collect(rows, func(r *sql.Rows) (operator.SignIn, error) { return o.signIn(r) })
+	slices.SortFunc(list, func(a, b operator.SignIn) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+type linkDoc struct {
+	Kind, Account string
+	Until         int64
 }
 
 // Link reads a one-time link by ID.
 func (o operatorReader) Link(ctx context.Context, id string) (l operator.Link, err error) {
-	var until int64
-	var kind string
-	err = o.q.QueryRowContext(ctx, `select id, kind, account, until from operator_links where id = $1`, id).Scan(&l.ID, &kind, &l.Account, &until)
-	l.Kind, l.Until = operator.LinkKind(kind), moment(until)
-	return l, absentOperator(err)
+	var key, doc string
+	if err := o.q.QueryRowContext(ctx, `select id, data_key, doc from operator_links where id = $1`, id).Scan(&l.ID, &key, &doc); err != nil {
+		return l, absentOperator(err)
+	}
+	var d linkDoc
+	if err := o.open("link", l.ID, key, doc, &d); err != nil {
+		return l, err
+	}
+	l.Kind, l.Account, l.Until = operator.LinkKind(d.Kind), d.Account, moment(d.Until)
+	return l, nil
 }
 
 func (o operatorReader) triesID(key string) string {
@@ -226,7 +244,7 @@ func (o operatorReader) entry(r *sql.Rows) (e operator.Entry, err error) {
 	return e, nil
 }
 
-// Entries lists the journal, newest first.
+// Entries lists the journal, newest first: by time and then number, which the indexes follow.
 func (o *Operators) Entries(ctx context.Context, query operator.EntryQuery) ([]operator.Entry, error) {
 	var where []string
 	var args []any
@@ -252,14 +270,24 @@ func (o *Operators) Entries(ctx context.Context, query operator.EntryQuery) ([]o
 		add("object = ?", query.Object)
 	}
 	if query.After != 0 {
-		add("seq < ?", query.After)
+		var last int64
+		switch err := o.q.QueryRowContext(ctx, `select at from journal where seq = $1`, query.After).Scan(&last); {
+		case errors.Is(err, sql.ErrNoRows): // somebody removed it
+			add("seq < ?", query.After)
+		case err != nil:
+			return nil, fmt.Errorf("read the journal: %w", err)
+		default:
+			add("(at, seq) < (?, ", last)
+			args = append(args, query.After)
+			where[len(where)-1] += "$" + strconv.Itoa(len(args)) + ")"
+		}
 	}
 	text := entryColumns
 	if len(where) > 0 {
 		text += " where " + strings.Join(where, " and ")
 	}
 	args = append(args, query.Limit)
-	rows, err := o.q.QueryContext(ctx, text+" order by seq desc limit $"+strconv.Itoa(len(args)), args...)
+	rows, err := o.q.QueryContext(ctx, text+" order by at desc, seq desc limit $"+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
@@ -282,7 +310,7 @@ type operatorTx struct{ operatorReader }
 func (o operatorTx) PutAccount(ctx context.Context, a operator.Account) error {
 	key, doc, err := o.sealed("account", a.ID, accountDoc{
 		Name: a.Name, Role: string(a.Role), Password: string(a.Password), TOTP: string(a.TOTP), Pending: string(a.Pending), Step: a.Step,
-		Recovery: a.Recovery, Language: a.Language, Zone: a.Zone, Disabled: a.Disabled, Seen: milli(a.Seen), Version: a.Version,
+		Recovery: a.Recovery, Language: a.Language, Zone: a.Zone, Disabled: a.Disabled, Created: milli(a.Created), Seen: milli(a.Seen), Version: a.Version,
 	})
 	if err != nil {
 		return fmt.Errorf("put account %s: %w", a.ID, err)
@@ -296,9 +324,9 @@ func (o operatorTx) PutAccount(ctx context.Context, a operator.Account) error {
 		return fmt.Errorf("put account %s: %w", a.ID, err)
 	}
 	if _, err := o.q.ExecContext(ctx, `
-		insert into operators (id, name, created, data_key, doc) values ($1, $2, $3, $4, $5)
-		on conflict (id) do update set name = excluded.name, created = excluded.created, data_key = excluded.data_key, doc = excluded.doc`,
-		a.ID, name, milli(a.Created), key, doc); err != nil {
+		insert into operators (id, name, data_key, doc) values ($1, $2, $3, $4)
+		on conflict (id) do update set name = excluded.name, data_key = excluded.data_key, doc = excluded.doc`,
+		a.ID, name, key, doc); err != nil {
 		return fmt.Errorf("put account %s: %w", a.ID, err)
 	}
 	return nil
@@ -306,15 +334,14 @@ func (o operatorTx) PutAccount(ctx context.Context, a operator.Account) error {
 
 // PutSignIn inserts or replaces a sign-in.
 func (o operatorTx) PutSignIn(ctx context.Context, in operator.SignIn) error {
-	key, doc, err := o.sealed("sign-in", in.ID, signInDoc{in.Address, in.Agent})
+	key, doc, err := o.sealed("sign-in", in.ID, signInDoc{in.Account, in.Address, in.Agent, milli(in.Created), milli(in.Seen), milli(in.Proved)})
 	if err != nil {
 		return fmt.Errorf("put a sign-in: %w", err)
 	}
 	if _, err := o.q.ExecContext(ctx, `
-		insert into operator_sign_ins (id, account, created, seen, proved, until, data_key, doc) values ($1, $2, $3, $4, $5, $6, $7, $8)
-		on conflict (id) do update set account = excluded.account, created = excluded.created, seen = excluded.seen, proved = excluded.proved,
-			until = excluded.until, data_key = excluded.data_key, doc = excluded.doc`,
-		in.ID, in.Account, milli(in.Created), milli(in.Seen), milli(in.Proved), milli(in.Until()), key, doc); err != nil {
+		insert into operator_sign_ins (id, account, until, data_key, doc) values ($1, $2, $3, $4, $5)
+		on conflict (id) do update set account = excluded.account, until = excluded.until, data_key = excluded.data_key, doc = excluded.doc`,
+		in.ID, in.Account, milli(in.Until()), key, doc); err != nil {
 		return fmt.Errorf("put a sign-in: %w", err)
 	}
 	return nil
@@ -327,7 +354,13 @@ func (o operatorTx) DropSignIn(ctx context.Context, id string) error {
 
 // PutLink inserts a one-time link.
 func (o operatorTx) PutLink(ctx context.Context, l operator.Link) error {
-	return exec1(ctx, o.q, `insert into operator_links (id, kind, account, until) values ($1, $2, $3, $4)`, l.ID, string(l.Kind), l.Account, milli(l.Until))
+	key, doc, err := o.sealed("link", l.ID, linkDoc{string(l.Kind), l.Account, milli(l.Until)})
+	if err != nil {
+		return fmt.Errorf("put a one-time link: %w", err)
+	}
+	return exec1(ctx, o.q, `
+		insert into operator_links (id, kind, account, until, data_key, doc) values ($1, $2, $3, $4, $5, $6)`,
+		l.ID, string(l.Kind), l.Account, milli(l.Until), key, doc)
 }
 
 // DropLinks removes the links of a kind for an account.

@@ -1,5 +1,6 @@
--- Who works at the console, and the journal of what they did. What is not an id, a moment, an
--- action or an object is in doc, sealed under the row's data_key.
+-- Who works at the console, and the journal of what they did. doc is sealed under the row's
+-- data_key, and all that is read is read from it: the columns beside it are for looking up, and
+-- changing them gives nobody a right. Those of the journal are covered by its sums.
 
 -- +goose Up
 
@@ -7,7 +8,6 @@
 create table operators (
     id       text   not null primary key,
     name     text   not null,
-    created  bigint not null,
     data_key text   not null,
     doc      text   not null
 );
@@ -17,9 +17,6 @@ create unique index operators_name on operators (name);
 create table operator_sign_ins (
     id       text   not null primary key,
     account  text   not null,
-    created  bigint not null,
-    seen     bigint not null,
-    proved   bigint not null,
     until    bigint not null,
     data_key text   not null,
     doc      text   not null
@@ -29,10 +26,12 @@ create index operator_sign_ins_until on operator_sign_ins (until);
 
 -- One-time links. id is the digest of the secret.
 create table operator_links (
-    id      text   not null primary key,
-    kind    text   not null,
-    account text   not null,
-    until   bigint not null
+    id       text   not null primary key,
+    kind     text   not null,
+    account  text   not null,
+    until    bigint not null,
+    data_key text   not null,
+    doc      text   not null
 );
 
 -- Tries to sign in, by a keyed digest of the name or the address.
@@ -56,8 +55,9 @@ create table journal (
     doc      text   not null
 );
 create index journal_at on journal (at, seq);
-create index journal_account on journal (account, seq);
-create index journal_object on journal (object, seq);
+create index journal_action on journal (action, at, seq);
+create index journal_account on journal (account, at, seq);
+create index journal_object on journal (object, at, seq);
 
 -- The journal's end, in one row; whoever changes something of operators locks it.
 create table journal_head (
