@@ -68,6 +68,10 @@ if [[ $for_what == test ]]; then
 	fi
 	have curl || need curl "runs the commands that a start prints"
 	have shellcheck || need shellcheck "checks these scripts"
+	# Elsewhere than on Debian these samples are skipped without it.
+	if have java && have apt-get && [[ ! -e /usr/share/java/bcprov.jar ]]; then
+		need libbcprov-java "BouncyCastle, with which sample programs in Java sign"
+	fi
 fi
 
 ((${#debian[@]})) || exit 0

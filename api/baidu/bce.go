@@ -97,9 +97,13 @@ func Sign(r *http.Request, key, secret string, now time.Time, valid time.Duratio
 // the hex text of an HMAC of the prefix under the secret.
 func sum(r *http.Request, secret, prefix string, headers []string) string {
 	key := mac([]byte(secret), prefix)
-	return mac([]byte(key), strings.Join([]string{
-		r.Method, canonicalPath(r.URL.Path), canonicalQuery(r.URL.RawQuery), canonicalHeaders(r, headers),
-	}, "\n"))
+	return mac([]byte(key), CanonicalRequest(r, headers))
+}
+
+// CanonicalRequest is the text of a request that is signed, with the named headers, or the
+// default ones where none is named (vendor's reference, CanonicalRequest).
+func CanonicalRequest(r *http.Request, headers []string) string {
+	return strings.Join([]string{r.Method, canonicalPath(r.URL.Path), canonicalQuery(r.URL.RawQuery), canonicalHeaders(r, headers)}, "\n")
 }
 
 func mac(key []byte, text string) string {

@@ -49,7 +49,8 @@ var rooms = []room{
 	{"internal/notify", []string{"shiren/internal/ekyc", "shiren/api/webhook", "github.com/wneessen/go-mail"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "golang.org/x/text/unicode/norm", "github.com/pquerna/otp/..."}},
 	{"internal/dossier", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/alarm", "shiren/internal/notify", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/alarm", "shiren/internal/notify", "shiren/internal/explorer", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/explorer", []string{"shiren/api/baidu", "shiren/api/juhe", "shiren/api/huawei", "shiren/internal/ekyc", "shiren/internal/gateway/baidu", "shiren/internal/gateway/juhe", "shiren/internal/gateway/huawei"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},
 	{"internal/engine/card", []string{
@@ -124,6 +125,7 @@ var forbidden = []struct {
 	{"internal/alarm", "shiren/internal/store", "an alarm declares the store that it needs"},
 	{"internal/notify", "shiren/internal/store", "a courier declares the queue that it needs"},
 	{"internal/notify", "shiren/internal/alarm", "a courier does not read what it carries"},
+	{"internal/explorer", "shiren/internal/store", "it describes what is served, and sends to handlers that it is given"},
 	{"internal/operator", "net/http", "who may do what is no matter of a wire"},
 	{"internal/operator", "shiren/internal/ekyc", "operators are no part of a verification"},
 	{"internal/engine", "net/http", "models are fetched beforehand; the engine never reaches out"},

@@ -102,6 +102,8 @@ type Config struct {
 	Counts Counts
 	// Alarms is what the area of alarms works with; nil leaves it out.
 	Alarms *Alarms
+	// Explorer is what interfaces are tried with.
+	Explorer *Explorer
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -161,6 +163,9 @@ func New(cfg Config) *Handler {
 	}
 	if cfg.Counts != nil {
 		h.statisticsRoutes()
+	}
+	if cfg.Explorer != nil {
+		h.explorerRoutes()
 	}
 	return h
 }
@@ -366,8 +371,11 @@ func (h *Handler) own(r *http.Request) error {
 }
 
 // body reads the call's JSON body into v. What does not fit is ErrInvalid.
-func (c *call) body(v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, MaxBody))
+func (c *call) body(v any) error { return c.bodyOf(v, MaxBody) }
+
+// bodyOf is body for calls that take more, or less.
+func (c *call) bodyOf(v any, limit int64) error {
+	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, limit))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return invalid("the body cannot be read: it is no JSON, is too long, or has an unknown field")

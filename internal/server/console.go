@@ -27,8 +27,9 @@ func (s *Server) openConsole() {
 	s.console = console.New(console.Config{
 		Records: s.Service, Signer: dossier.NewSigner(s.Sealer),
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
-		Counts: s.Store,
-		Alarms: s.alarmArea(),
+		Counts:   s.Store,
+		Alarms:   s.alarmArea(),
+		Explorer: &console.Explorer{Store: s.Store, Handler: s.gateways, PublicURL: c.PublicURL, Rand: o.Rand},
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()

@@ -9,6 +9,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -18,6 +19,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"shiren/internal/blob/file"
@@ -28,6 +30,7 @@ import (
 	"shiren/internal/engine"
 	"shiren/internal/engine/card"
 	"shiren/internal/engine/video"
+	"shiren/internal/explorer"
 	"shiren/internal/gateway/baidu"
 	"shiren/internal/gateway/huawei"
 	"shiren/internal/gateway/juhe"
@@ -212,13 +215,14 @@ type Server struct {
 	// empty: then it is a part of Handler.
 	Console http.Handler
 
-	options Options
-	console *console.Handler // nil: switched off
-	capture *capture.Handler
-	alarms  alarms
-	served  *tls.Config    // what Serve serves with; nil without TLS and before
-	engine  *engine.Engine // nil when it was given
-	cards   *card.Reader   // nil when it was given or could not be opened
+	options  Options
+	gateways http.Handler     // the vendors' interfaces
+	console  *console.Handler // nil: switched off
+	capture  *capture.Handler
+	alarms   alarms
+	served   *tls.Config    // what Serve serves with; nil without TLS and before
+	engine   *engine.Engine // nil when it was given
+	cards    *card.Reader   // nil when it was given or could not be opened
 }
 
 // New builds a service. The caller closes it.
@@ -271,6 +275,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.openAlarms(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.openGateways()
 	s.openConsole()
 	s.Handler = s.routes(pages != nil)
 	return s, nil
@@ -322,6 +327,16 @@ func (s *Server) routes(pages bool) http.Handler {
 	}
 	mux.Handle(capture.Prefix, s.capture)
 	mux.Handle(capture.Prefix+"/", s.capture)
+	for _, prefix := range slices.Concat(baidu.Prefixes, juhe.Prefixes, huawei.Prefixes) {
+		mux.Handle(prefix, s.gateways)
+	}
+	mux.HandleFunc("GET /openapi.json", s.openAPI)
+	return guard(mux, s.options)
+}
+
+// openGateways builds the vendors' interfaces.
+func (s *Server) openGateways() {
+	mux := http.NewServeMux()
 	vendor := baidu.New(s.Service, baidu.Config{BaseURL: s.Config.PublicURL, Now: s.options.Now, Log: s.options.Log})
 	for _, prefix := range baidu.Prefixes {
 		mux.Handle(prefix, vendor)
@@ -336,7 +351,23 @@ func (s *Server) routes(pages bool) http.Handler {
 	for _, prefix := range huawei.Prefixes {
 		mux.Handle(prefix, faces)
 	}
-	return guard(mux, s.options)
+	s.gateways = mux
+}
+
+// openAPI describes the vendors' interfaces to whoever asks: there is nothing in it that the
+// vendors' pages do not say. Any site's tools may read it.
+func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) {
+	text, err := explorer.OpenAPI(s.Config.PublicURL, cmp.Or(s.options.Version, "unknown"))
+	if err != nil {
+		s.options.Log.ErrorContext(r.Context(), "describe the interfaces", "err", err)
+		plain(w, http.StatusInternalServerError, "something failed here; the server's log says what\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(text) // the client is gone if this fails
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

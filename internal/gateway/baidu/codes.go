@@ -1,6 +1,9 @@
 package baidu
 
 import (
+	"slices"
+	"strings"
+
 	"shiren/api/baidu"
 	"shiren/internal/ekyc"
 )
@@ -128,4 +131,26 @@ var codes = map[ekyc.Code]entry{
 	ekyc.EngineFailed:  {baidu.ServiceFault, baidu.SystemError, "服务异常"},
 	ekyc.Busy:          {baidu.Unavailable, baidu.Unavailable, "服务繁忙"},
 	ekyc.Internal:      {baidu.ServiceFault, baidu.SystemError, "服务异常"},
+}
+
+// Said lists the error codes that the interface of a path says, each with the core's codes
+// that it is said for, sorted. What a single parameter is refused with is not among them.
+func Said(path string) map[baidu.Code][]ekyc.Code {
+	said := map[baidu.Code][]ekyc.Code{}
+	for core, e := range codes {
+		code := e.scheme
+		switch {
+		case path == baidu.PathOCR:
+			code = ocrCode(core)
+		case strings.HasPrefix(path, "/rest/"):
+			code = e.rest
+		}
+		if code != baidu.OK {
+			said[code] = append(said[code], core)
+		}
+	}
+	for _, list := range said {
+		slices.Sort(list)
+	}
+	return said
 }

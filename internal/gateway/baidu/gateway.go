@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +77,27 @@ type handler struct {
 // New returns the handler of all interfaces under Prefixes. It is safe for concurrent use.
 func New(core Core, cfg Config) http.Handler {
 	h := &handler{core: core, base: strings.TrimSuffix(cfg.BaseURL, "/"), now: cfg.Now, log: cfg.Log, door: wire.NewDoor()}
+	routes := h.routes()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.TrimSuffix(r.URL.Path, "/")
+		if handle, ok := routes[path]; ok {
+			r.Pattern = path // as a ServeMux would: the wiring counts by it
+			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), Protocol)))
+			return
+		}
+		f := scheme
+		if strings.HasPrefix(r.URL.Path, "/rest/") {
+			f = rest
+		}
+		c := &call{r: r, route: "unknown", family: f, logID: h.core.LogID()}
+		h.refuse(w, c, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path"))
+	})
+}
+
+// Routes lists the paths that the handler of New serves, sorted.
+func Routes() []string { return slices.Sorted(maps.Keys((&handler{}).routes())) }
+
+func (h *handler) routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		baidu.PathToken:   http.HandlerFunc(h.token),
 		baidu.PathImage:   http.HandlerFunc(h.image),
@@ -100,20 +123,7 @@ func New(core Core, cfg Config) http.Handler {
 		routes[baidu.PathSchemeOld+name] = handle
 	}
 	routes[baidu.PathSchemeOld+"idcard/submit"] = h.serve(schemeOpen, maxBody, h.submit)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := strings.TrimSuffix(r.URL.Path, "/")
-		if handle, ok := routes[path]; ok {
-			r.Pattern = path // as a ServeMux would: the wiring counts by it
-			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), Protocol)))
-			return
-		}
-		f := scheme
-		if strings.HasPrefix(r.URL.Path, "/rest/") {
-			f = rest
-		}
-		c := &call{r: r, route: "unknown", family: f, logID: h.core.LogID()}
-		h.refuse(w, c, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path"))
-	})
+	return routes
 }
 
 // family is how an interface words its replies.

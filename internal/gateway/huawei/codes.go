@@ -1,6 +1,8 @@
 package huawei
 
 import (
+	"slices"
+
 	"shiren/api/huawei"
 	"shiren/internal/ekyc"
 )
@@ -121,4 +123,17 @@ var codes = map[ekyc.Code]huawei.Code{
 	ekyc.EngineFailed: huawei.UnknownError,
 	ekyc.Busy:         huawei.Unavailable,
 	ekyc.Internal:     huawei.Unavailable,
+}
+
+// Said lists the codes that the interfaces say for the core's, sorted. What is wrong with a
+// request's header is said before the core is asked, and not among them.
+func Said() map[huawei.Code][]ekyc.Code {
+	said := map[huawei.Code][]ekyc.Code{}
+	for core, code := range codes {
+		said[code] = append(said[code], core)
+	}
+	for _, list := range said {
+		slices.Sort(list)
+	}
+	return said
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,15 +78,7 @@ func New(core Core, cfg Config) http.Handler {
 		cfg.Window = Window
 	}
 	h := &handler{core: core, cfg: cfg, log: cfg.Log}
-	routes := map[string]http.Handler{
-		huawei.PathToken:         http.HandlerFunc(h.token),
-		huawei.PathFacePreverify: h.serve(iface{answer: h.facePreverify, encrypted: true, opens: true}),
-		huawei.PathFaceResult:    h.serve(iface{answer: h.result(ekyc.PurposeFace)}),
-		huawei.PathPreverify:     h.serve(iface{answer: h.preverify, opens: true}),
-		huawei.PathResult:        h.serve(iface{answer: h.result(ekyc.PurposeConfirm)}),
-		huawei.PathAuthPreverify: h.serve(iface{answer: h.authPreverify, opens: true}),
-		huawei.PathAuthResult:    h.serve(iface{answer: h.authResult}),
-	}
+	routes := h.routes()
 	unknown := h.serve(iface{answer: func(*call) (any, error) {
 		return nil, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path")
 	}})
@@ -97,6 +91,21 @@ func New(core Core, cfg Config) http.Handler {
 		}
 		unknown.ServeHTTP(w, r)
 	})
+}
+
+// Routes lists the paths that the handler of New serves, sorted.
+func Routes() []string { return slices.Sorted(maps.Keys((&handler{}).routes())) }
+
+func (h *handler) routes() map[string]http.Handler {
+	return map[string]http.Handler{
+		huawei.PathToken:         http.HandlerFunc(h.token),
+		huawei.PathFacePreverify: h.serve(iface{answer: h.facePreverify, encrypted: true, opens: true}),
+		huawei.PathFaceResult:    h.serve(iface{answer: h.result(ekyc.PurposeFace)}),
+		huawei.PathPreverify:     h.serve(iface{answer: h.preverify, opens: true}),
+		huawei.PathResult:        h.serve(iface{answer: h.result(ekyc.PurposeConfirm)}),
+		huawei.PathAuthPreverify: h.serve(iface{answer: h.authPreverify, opens: true}),
+		huawei.PathAuthResult:    h.serve(iface{answer: h.authResult}),
+	}
 }
 
 // iface is one interface.

@@ -1,6 +1,8 @@
 package juhe
 
 import (
+	"slices"
+
 	"shiren/api/juhe"
 	"shiren/internal/ekyc"
 )
@@ -136,4 +138,19 @@ var verdicts = map[ekyc.Checked]juhe.Res{
 var carriers = map[ekyc.Carrier]string{
 	ekyc.ChinaMobile: juhe.ChinaMobile, ekyc.ChinaUnicom: juhe.ChinaUnicom,
 	ekyc.ChinaTelecom: juhe.ChinaTelecom, ekyc.ChinaBroadcast: juhe.ChinaBroadcast,
+}
+
+// Said lists the error codes that the interfaces say, each with the core's codes that it is
+// said for, sorted.
+func Said() map[juhe.Code][]ekyc.Code {
+	said := map[juhe.Code][]ekyc.Code{juhe.Unanswered: slices.Sorted(slices.Values(unchecked))}
+	for core, code := range codes {
+		if code != juhe.OK && !slices.Contains(elsewhere, core) {
+			said[code] = append(said[code], core)
+		}
+	}
+	for _, list := range said {
+		slices.Sort(list)
+	}
+	return said
 }

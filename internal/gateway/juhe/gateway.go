@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,11 +50,7 @@ type handler struct {
 // New returns the handler of all interfaces under Prefixes. It is safe for concurrent use.
 func New(core Core, cfg Config) http.Handler {
 	h := &handler{core: core, now: cfg.Now, log: cfg.Log, door: wire.NewDoor()}
-	routes := map[string]func(*call) (any, error){
-		juhe.PathQuery:  h.query,
-		juhe.PathFace:   h.face,
-		juhe.PathMobile: h.mobile,
-	}
+	routes := h.routes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		answer, ok := routes[path]
@@ -70,6 +68,17 @@ func New(core Core, cfg Config) http.Handler {
 		}
 		wire.WriteJSON(w, h.log, http.StatusOK, reply)
 	})
+}
+
+// Routes lists the paths that the handler of New serves, sorted.
+func Routes() []string { return slices.Sorted(maps.Keys((&handler{}).routes())) }
+
+func (h *handler) routes() map[string]func(*call) (any, error) {
+	return map[string]func(*call) (any, error){
+		juhe.PathQuery:  h.query,
+		juhe.PathFace:   h.face,
+		juhe.PathMobile: h.mobile,
+	}
 }
 
 // call is one request on its way through.
