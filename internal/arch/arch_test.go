@@ -45,7 +45,7 @@ var rooms = []room{
 	{"internal/gateway/huawei", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/huawei"}},
 	{"internal/capture", []string{"shiren/internal/ekyc", "shiren/web", "github.com/coder/websocket/...", "golang.org/x/time/rate"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "github.com/pquerna/otp/..."}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/console", []string{"rsc.io/qr", "shiren/internal/source/registry", "shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},
 	{"internal/engine/card", []string{

@@ -17,7 +17,7 @@
 // handed back as ?after= and is "" at the end.
 //
 // What fails is {"error":{"code":"…","message":"…"}}: message is English and says what to do; the
-// page has its own words for each code. Codes: those of ekyc, and the Err constants.
+// page has its own words for each code. Mistakes in settings have "fields" too: by setting, in English. Codes: those of ekyc, and the Err constants.
 //
 // # Personal data
 //
@@ -82,6 +82,16 @@ type Config struct {
 	Log  *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
+
+	Plans    PlanKeeper // nil: plans are not offered here
+	Trials   Trier      // nil: plans cannot be tried
+	Apps     AppKeeper  // nil: apps are not offered here
+	Registry People     // nil: the registry is not offered here
+	Imports  Imports    // nil: files cannot be brought in
+	// PublicURL is how phones reach the server, as scheme and host; "" is as the operator does.
+	PublicURL string
+	// CapturePage is the path of the capture page, to which "?token=" is added.
+	CapturePage string
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -106,6 +116,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc("GET "+Prefix, h.servePage)
 	h.mux.HandleFunc("GET "+Prefix+"/", h.servePage)
 	h.mux.HandleFunc("GET "+Prefix+"/assets/{name}", h.serveAsset)
+	h.planRoutes()
+	h.appRoutes()
+	h.registryRoutes()
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
@@ -266,6 +279,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 		w.Write(b)
 	case errors.As(err, &own):
 		fail(w, own.Status, own.Code, own.Message)
+	case errors.Is(err, ekyc.ErrConflict):
+		fail(w, http.StatusConflict, ErrConflict, "it was changed meanwhile, or is there already; look at it again before you change it")
+	case len(ekyc.FieldErrors(err)) > 0:
+		failFields(w, ekyc.FieldErrors(err))
 	case errors.Is(err, ekyc.ErrAbsent):
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such thing; it may have been erased when it was due")
 	case errors.As(err, &core) && core.Code != ekyc.Internal:
@@ -276,6 +293,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 		}
 		fail(w, http.StatusInternalServerError, ErrSystem, "something failed here; the server's log says what")
 	}
+}
+
+// failFields answers mistakes by field: the error has "fields" beside its message.
+func failFields(w http.ResponseWriter, list []*ekyc.FieldError) {
+	fields, all := map[string]string{}, make([]string, 0, len(list))
+	for _, f := range list {
+		if fields[f.Field] == "" {
+			fields[f.Field] = f.What
+		}
+		all = append(all, f.What)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"code": ErrInvalid, "message": strings.Join(all, "; "), "fields": fields}})
 }
 
 func fail(w http.ResponseWriter, status int, code, message string) {

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"shiren/internal/blob/file"
@@ -88,8 +89,10 @@ type Data struct {
 	Registry *registry.Registry // without an Examiner until New
 	Sources  []ekyc.Source      // the registry, and those that are declared
 
-	now     func() time.Time
-	figures *metrics.Metrics // nil: nothing is counted
+	now      func() time.Time
+	rand     io.Reader
+	figures  *metrics.Metrics // nil: nothing is counted
+	changing sync.Mutex       // changes of apps and keys, which read before they write
 }
 
 // Open opens what is kept, creating it when absent, and brings the declared apps and
@@ -100,7 +103,7 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w; choose another with data in shiren.toml", err)
 	}
-	d := &Data{Config: c, now: o.Now, figures: o.figures}
+	d := &Data{Config: c, now: o.Now, rand: o.Rand, figures: o.figures}
 	if d.Sealer, err = seal.OpenFile(c.MasterKeyFile(), o.Rand); err != nil {
 		return nil, err
 	}
