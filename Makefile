@@ -26,7 +26,7 @@ go_build := go build -buildvcs=false -ldflags "-X main.version=$(version)"
 prune := -path ./web/node_modules -prune -o -path ./e2e/client/node_modules -prune -o -path ./e2e/smclient/node_modules -prune -o -path ./bin -prune -o -path ./data -prune -o -path ./tools -prune -o
 go_sources := $(shell find . $(prune) -type f \( -name '*.go' -not -name '*_test.go' -o -name '*.sql' -o -path './internal/*.json' -o -path './internal/*.html' -o -path './cmd/*.html' \) -print)
 web_sources := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -not -name '*.go' -not -name '*.md' -print)
-page := web/dist/capture/index.html
+pages := web/dist/capture/index.html web/dist/console/index.html
 
 run: setup bin/shiren $(models_dir)/.fetched
 	@exec bin/shiren serve $(ARGS)
@@ -42,17 +42,18 @@ setup:
 setup-test:
 	@scripts/setup.sh test
 
-bin/shiren: go.mod go.sum $(go_sources) $(page) | setup
+bin/shiren: go.mod go.sum $(go_sources) $(pages) | setup
 	@echo "building bin/shiren"
 	@$(go_build) -o $@ ./cmd/shiren
 	@touch $@
 
-web: $(page)
+web: $(pages)
 
-$(page): web/node_modules/.package-lock.json $(web_sources) | setup
+# One build writes both.
+$(pages) &: web/node_modules/.package-lock.json $(web_sources) | setup
 	@echo "building the pages"
-	@npm run --silent --prefix web build -- --logLevel warn
-	@touch $@
+	@npm run --silent --prefix web build
+	@touch $(pages)
 
 # npm writes this file last; it is as old as the installation.
 %/node_modules/.package-lock.json: %/package-lock.json | setup

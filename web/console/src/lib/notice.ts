@@ -1,0 +1,29 @@
+// Short messages: shown for a while, and read out by screen readers.
+import { reactive } from 'vue'
+
+export type NoticeKind = 'success' | 'error' | 'info'
+
+export interface Notice {
+  id: number
+  kind: NoticeKind
+  text: string
+}
+
+/** How long a message stays, in ms; errors stay until they are closed. Our choice. */
+const stay = 6000
+
+let last = 0
+export const notices = reactive<Notice[]>([])
+
+/** Shows a message and has it read out. */
+export function notify(kind: NoticeKind, text: string): void {
+  const id = ++last
+  notices.push({ id, kind, text })
+  if (notices.length > 4) notices.shift()
+  if (kind !== 'error') setTimeout(() => dismiss(id), stay)
+}
+
+export function dismiss(id: number): void {
+  const i = notices.findIndex((n) => n.id === id)
+  if (i >= 0) notices.splice(i, 1)
+}
