@@ -79,6 +79,7 @@ shiren.toml (see shiren.example.toml), into SHIREN_… variables, or into flags.
 	root.AddCommand(
 		a.serveCmd(), a.compareCmd(), a.livenessCmd(), a.idcardCmd(), a.benchCmd(), a.modelsCmd(), a.registryCmd(), a.sourceCmd(), a.appCmd(), a.planCmd(),
 		a.sessionCmd(), a.purgeCmd(), a.huaweiCmd(), a.doctorCmd(), a.versionCmd(), a.interfaceCmd(), a.sandboxCmd(), a.callCmd(),
+		a.consoleCmd(), a.auditCmd(),
 	)
 	return root
 }
@@ -128,7 +129,7 @@ func (a *app) load() (config.Config, error) {
 }
 
 func (a *app) options(cfg config.Config) server.Options {
-	return server.Options{Config: cfg, Now: a.now, Rand: a.rand, Log: server.NewLog(a.err, cfg.Log)}
+	return server.Options{Config: cfg, Now: a.now, Rand: a.rand, Log: server.NewLog(a.err, cfg.Log), Version: version}
 }
 
 // quiet is options for commands whose trouble is printed, not logged.

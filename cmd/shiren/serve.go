@@ -23,7 +23,8 @@ func (a *app) serveCmd() *cobra.Command {
 		Long: `Run the server until it is interrupted.
 
 Without a configured app, the first start makes a demo app with plans, and every start
-prints its keys, a fresh link with its QR code, and commands to try.
+prints its keys, a fresh link with its QR code, and commands to try. While the console
+has no administrator, every start prints a one-time link that makes one.
 
 A phone gives its camera to HTTPS pages only: use --tls self-signed and accept the
 certificate once, --tls auto with --domain for a public host name, or --tls files.`,
@@ -67,8 +68,17 @@ func (a *app) serve(ctx context.Context) (err error) {
 			return fmt.Errorf("open a demo session: %w", err)
 		}
 	}
+	first := ""
+	if cfg.Console.Enabled {
+		if first, err = s.Operators.FirstLink(ctx); err != nil {
+			return fmt.Errorf("make the console's first link: %w", err)
+		}
+	}
 	return s.Serve(ctx, func(at server.Address) {
 		banner(a.out, cfg, at)
+		if first != "" {
+			showFirst(a.out, server.ConsoleLink(at.Console, first))
+		}
 		if ok {
 			showDemo(a.out, cfg, at, demo, ses)
 		} else {
@@ -93,7 +103,15 @@ func banner(w io.Writer, cfg config.Config, at server.Address) {
 	if cfg.TLS.Mode == config.TLSSelfSigned {
 		fmt.Fprintf(w, "  Certificate %s (self-signed: accept it once in the browser)\n", server.SelfSignedFile(cfg))
 	}
+	if at.Console != "" {
+		fmt.Fprintf(w, "  Console     %s\n", at.Console)
+	}
 	fmt.Fprintln(w)
+}
+
+// showFirst prints the link that makes the first administrator.
+func showFirst(w io.Writer, link string) {
+	fmt.Fprintf(w, "  The console has no administrator yet. Whoever opens this link first becomes it\n  (usable once, for 24 hours; `shiren console link` makes another):\n  %s\n\n", link)
 }
 
 func showDemo(w io.Writer, cfg config.Config, at server.Address, app ekyc.App, ses ekyc.Session) {

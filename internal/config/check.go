@@ -18,13 +18,7 @@ func (l *loader) check(cfg *Config) {
 	if cfg.Listen != "" {
 		l.address("listen", cfg.Listen)
 	}
-	if cfg.PublicURL != "" {
-		u, err := url.Parse(cfg.PublicURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-			l.bad("public_url", "public_url %q: want a scheme and a host and nothing more, as in https://verify.example.com", cfg.PublicURL)
-		}
-		cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
-	}
+	l.publicURL("public_url", &cfg.PublicURL)
 	for _, a := range cfg.FrameAncestors {
 		if a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || r > '~' || r == ';' || r == ',' }) {
 			l.bad("frame_ancestors", "frame_ancestors has %q: want sources like 'self' or https://bank.example.com, one each", a)
@@ -77,8 +71,29 @@ func (l *loader) check(cfg *Config) {
 	if a := cfg.Metrics.Address; a != "" {
 		l.address("metrics.address", a)
 	}
+	if a := cfg.Console.Address; a != "" {
+		l.address("console.address", a)
+	}
+	l.publicURL("console.public_url", &cfg.Console.PublicURL)
+	for _, p := range cfg.Console.Allow {
+		if _, err := ekyc.ParsePrefix(p); err != nil {
+			l.bad("console.allow", "console.allow %q: want an address or a range, as in 10.0.0.0/8", p)
+		}
+	}
 	l.checkApps(cfg)
 	l.checkPlans(cfg)
+}
+
+// publicURL checks an address by which others reach the server, and cuts a last slash off.
+func (l *loader) publicURL(key string, value *string) {
+	if *value == "" {
+		return
+	}
+	u, err := url.Parse(*value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		l.bad(key, "%s %q: want a scheme and a host and nothing more, as in https://verify.example.com", key, *value)
+	}
+	*value = strings.TrimRight(*value, "/")
 }
 
 func (l *loader) oneOf(key, value string, allowed ...string) {

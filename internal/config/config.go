@@ -61,6 +61,7 @@ type Config struct {
 	Registry  Registry  `toml:"registry"`
 	Huawei    Huawei    `toml:"huawei"`
 	Metrics   Metrics   `toml:"metrics"`
+	Console   Console   `toml:"console"`
 	// SourceOrder is who is asked about people, in order, for plans that do not say and for
 	// direct calls; empty is the registry alone.
 	SourceOrder []string `toml:"sources"`
@@ -194,6 +195,18 @@ type Metrics struct {
 	Address string `toml:"address"`
 }
 
+// Console says who reaches the operators' page, and where.
+type Console struct {
+	Enabled bool `toml:"enabled"`
+	// Address is host:port of a listener of its own, secured as the main one; empty serves
+	// the console beside everything else.
+	Address string `toml:"address"`
+	// PublicURL is how browsers reach the console, when that is not the server's public_url.
+	PublicURL string `toml:"public_url"`
+	// Allow are the addresses and ranges that reach it; empty means all.
+	Allow []string `toml:"allow"`
+}
+
 // App declares a relying party's app with fixed credentials.
 type App struct {
 	ID         string           `toml:"id"`
@@ -280,6 +293,8 @@ func Default() Config {
 		},
 		Log:    Log{Level: "info", Format: "text"},
 		Huawei: Huawei{Window: Duration(5 * time.Minute)},
+
+		Console: Console{Enabled: true},
 	}
 }
 
@@ -338,6 +353,24 @@ func (c Config) Proxies() (list []netip.Prefix) {
 		}
 	}
 	return list
+}
+
+// Allowed are the ranges of Allow, which check has found readable.
+func (c Console) Allowed() (list []netip.Prefix) {
+	for _, s := range c.Allow {
+		if p, err := ekyc.ParsePrefix(s); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// ConsoleURL is how browsers reach the console, as far as the configuration says.
+func (c Config) ConsoleURL() string {
+	if c.Console.Address != "" {
+		return c.Console.PublicURL
+	}
+	return cmp.Or(c.Console.PublicURL, c.PublicURL)
 }
 
 // WantsDemo reports whether the demo app is to be offered.

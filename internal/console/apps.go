@@ -391,7 +391,7 @@ func (h *Handler) appRoutes() {
 		if err != nil {
 			return "", "", "", err
 		}
-		if reason, err = why(in.Reason); err != nil {
+		if reason, err = checkReason(in.Reason); err != nil {
 			return "", "", "", err
 		}
 		return "app " + string(a.ID), reason, "secret key and bearer key", nil
@@ -502,15 +502,6 @@ func (h *Handler) ownApp(id ekyc.AppID) error {
 		return &Error{http.StatusConflict, ErrDeclared, "the configuration file declares this app and has the last word at each start; change it there"}
 	}
 	return nil
-}
-
-// why reads a reason.
-func why(s string) (string, error) {
-	s = strings.TrimSpace(clean(s))
-	if s == "" {
-		return "", &Error{http.StatusBadRequest, ErrReason, "say why: the journal keeps it"}
-	}
-	return s, nil
 }
 
 func checkDays(n int) error {

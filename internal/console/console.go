@@ -12,12 +12,15 @@
 //
 // Every call but those of signing in needs the cookie of a sign-in. Calls that change something
 // are POST, PUT or DELETE with a JSON body, from the page's own origin (http.CrossOriginProtection),
-// and with the header Shiren-Console: 1, which no form can send. Bodies are bounded; a field that
+// and with the header Shiren-Console: 1, which no form can send. Those that read refuse what a
+// browser says that another site asked for (Sec-Fetch-Site). Bodies are bounded; a field that
 // is not known is refused. Times are RFC 3339 in UTC. Lists are {"items":[…],"next":"…"}: next is
 // handed back as ?after= and is "" at the end.
 //
 // What fails is {"error":{"code":"…","message":"…"}}: message is English and says what to do; the
-// page has its own words for each code. Mistakes in settings have "fields" too: by setting, in English. Codes: those of ekyc, and the Err constants.
+// page has its own words for each code. Codes: those of ekyc and of operator, and the Err constants.
+// Mistakes in settings have "fields" beside them: by setting, in English.
+// With operator.Wait there is "after" beside them, in seconds, and the header Retry-After.
 //
 // # Personal data
 //
@@ -26,6 +29,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,8 +37,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
@@ -75,11 +81,17 @@ type Gate interface {
 	Note(ctx context.Context, e operator.Entry) error
 }
 
-// Config is what New needs.
+// Config is what New needs. An area's calls are there if its fields are set.
 type Config struct {
-	Gate Gate
-	Now  func() time.Time
-	Log  *slog.Logger // nil: slog.Default
+	Gate Gate // nil: made of Operators
+	// Operators is who works here: signing in, accounts and the journal.
+	Operators *operator.Service
+	// PublicURL is scheme and host by which browsers reach the console, where that is known. With
+	// https, cookies are for https alone, also where a proxy ends TLS.
+	PublicURL string
+	Version   string // of the server, which the page shows
+	Now       func() time.Time
+	Log       *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
 
@@ -88,10 +100,12 @@ type Config struct {
 	Apps     AppKeeper  // nil: apps are not offered here
 	Registry People     // nil: the registry is not offered here
 	Imports  Imports    // nil: files cannot be brought in
-	// PublicURL is how phones reach the server, as scheme and host; "" is as the operator does.
-	PublicURL string
-	// CapturePage is the path of the capture page, to which "?token=" is added.
+	// CaptureURL is how phones reach the server, as scheme and host; "" is as the operator does.
+	CaptureURL string
+	// CapturePage is the path of the capture page, to which "?token=" is added; Framed says that
+	// it is on the console's own origin, so that the console may show it in a frame.
 	CapturePage string
+	Framed      bool
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -101,7 +115,18 @@ type Handler struct {
 	mux   *http.ServeMux
 	page  *web.Page
 	cross *http.CrossOriginProtection
+	calls []Call
 }
+
+// Call is one call of the interface.
+type Call struct {
+	Method, Path string // as http.ServeMux reads them
+	Open         bool   // needs no sign-in
+	Permission   operator.Permission
+}
+
+// Calls lists the calls that are there, in the order of their areas.
+func (h *Handler) Calls() []Call { return slices.Clone(h.calls) }
 
 // New returns the handler for everything under Prefix.
 func New(cfg Config) *Handler {
@@ -109,19 +134,32 @@ func New(cfg Config) *Handler {
 	if h.log == nil {
 		h.log = slog.Default()
 	}
+	if cfg.Gate == nil && cfg.Operators != nil {
+		h.cfg.Gate = &gate{h}
+	}
 	var err error
 	if h.page, err = web.Read(cfg.Pages); err != nil {
 		h.log.Error("the console's page cannot be served: run `make web` and build again", "err", err)
 	}
-	h.mux.HandleFunc("GET "+Prefix, h.servePage)
-	h.mux.HandleFunc("GET "+Prefix+"/", h.servePage)
-	h.mux.HandleFunc("GET "+Prefix+"/assets/{name}", h.serveAsset)
+	h.mux.HandleFunc(Prefix, h.servePage)
+	h.mux.HandleFunc(Prefix+"/", h.servePage)
+	h.mux.HandleFunc(Prefix+"/assets/{name}", h.serveAsset)
 	h.planRoutes()
 	h.appRoutes()
 	h.registryRoutes()
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
+	if cfg.PublicURL != "" {
+		if err := h.cross.AddTrustedOrigin(cfg.PublicURL); err != nil {
+			h.log.Error("the console's public address is no origin, so browsers that say no more than where a call comes from are refused", "err", err)
+		}
+	}
+	if cfg.Operators != nil {
+		h.accessRoutes()
+		h.accountRoutes()
+		h.journalRoutes()
+	}
 	return h
 }
 
@@ -144,8 +182,22 @@ func secure(head http.Header) {
 	head.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
+// looking refuses methods that the page and its files do not have.
+func looking(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+	return false
+}
+
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) {
+	if !looking(w, r) {
+		return
+	}
 	if h.page == nil {
+		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "The console's page is not built. Run `make web`, build the server again and restart it.", http.StatusServiceUnavailable)
 		return
 	}
@@ -153,6 +205,9 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request) {
+	if !looking(w, r) {
+		return
+	}
 	if h.page == nil || !h.page.ServeAsset(w, r, r.PathValue("name")) {
 		w.Header().Set("Cache-Control", "no-store")
 		http.NotFound(w, r)
@@ -180,16 +235,38 @@ func invalid(message string) error { return &Error{http.StatusBadRequest, ErrInv
 
 func absent(message string) error { return &Error{http.StatusNotFound, ErrAbsent, message} }
 
+// Bounds of a reason, in characters. Our choice: shorter ones say nothing.
+const (
+	minReason = 4
+	maxReason = 500
+)
+
+// checkReason returns the reason that a person gave, as the journal keeps it.
+func checkReason(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	switch n := utf8.RuneCountInString(text); {
+	case n < minReason:
+		return "", &Error{http.StatusBadRequest, ErrReason, "say why, in at least 4 characters; the journal keeps it"}
+	case n > maxReason:
+		return "", invalid("the reason is longer than 500 characters")
+	}
+	return text, nil
+}
+
 // sent is the answer of a call that has written its own.
 type sent struct{}
 
-// read answers pattern ("GET /records", below Prefix/api) for those who have permission p. f's
-// value is the answer, as JSON; sent{} where f has written one.
-func (h *Handler) read(pattern string, p operator.Permission, f func(c *call) (any, error)) {
+// anyone is the permission of whoever is signed in.
+const anyone operator.Permission = ""
+
+// handle registers a call. enter says who makes it.
+func (h *Handler) handle(pattern string, open bool, p operator.Permission, enter func(w http.ResponseWriter, r *http.Request) (*call, error), f func(c *call) (any, error)) {
 	method, path, _ := strings.Cut(pattern, " ")
-	h.mux.HandleFunc(method+" "+Prefix+"/api"+path, func(w http.ResponseWriter, r *http.Request) {
+	path = Prefix + "/api" + path
+	h.calls = append(h.calls, Call{method, path, open, p})
+	h.mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		c, err := h.enter(w, r, p)
+		c, err := enter(w, r)
 		var v any
 		if err == nil {
 			v, err = f(c)
@@ -198,9 +275,17 @@ func (h *Handler) read(pattern string, p operator.Permission, f func(c *call) (a
 	})
 }
 
+// read answers pattern ("GET /records", below Prefix/api) for those who have permission p. f's
+// value is the answer, as JSON; sent{} where f has written one. It is also for calls whose
+// journal entry is written in the same transaction as their change.
+func (h *Handler) read(pattern string, p operator.Permission, f func(c *call) (any, error)) {
+	h.handle(pattern, false, p, func(w http.ResponseWriter, r *http.Request) (*call, error) { return h.enter(w, r, p) }, f)
+}
+
 // change is read for what changes or reveals something: f is called only if a journal entry
 // with the action could be written. note says what it is done to, and why, from the request;
-// it may refuse. f must not be able to do more than note told.
+// it may refuse. f must not be able to do more than note told. Where f fails, a second entry
+// with ".failed" behind the action says so.
 func (h *Handler) change(pattern string, p operator.Permission, action string, note func(c *call) (object, reason, detail string, err error), f func(c *call) (any, error)) {
 	h.read(pattern, p, func(c *call) (any, error) {
 		object, reason, detail, err := note(c)
@@ -210,23 +295,37 @@ func (h *Handler) change(pattern string, p operator.Permission, action string, n
 		if err := c.note(action, object, reason, detail); err != nil {
 			return nil, err
 		}
-		return f(c)
+		v, err := f(c)
+		if err != nil {
+			// The caller may be gone already; the journal is not.
+			r := c.Request
+			c.Request = r.WithContext(context.WithoutCancel(r.Context()))
+			err = errors.Join(err, c.note(action+".failed", object, "", ""))
+			c.Request = r
+		}
+		return v, err
 	})
 }
 
 // note writes a journal entry about the call.
 func (c *call) note(action, object, reason, detail string) error {
 	return c.h.cfg.Gate.Note(c.Context(), operator.Entry{
-		Account: c.Account, Name: c.Name, Address: ekyc.Caller(c.Context()).String(), Action: action, Object: object, Reason: reason, Detail: detail,
+		Account: c.Account, Name: c.Name, Address: address(c.Request), Action: action, Object: object, Reason: reason, Detail: detail,
 	})
+}
+
+// address is the caller's as the journal has it, "" where it is not known.
+func address(r *http.Request) string {
+	if a := ekyc.Caller(r.Context()); a.IsValid() {
+		return a.String()
+	}
+	return ""
 }
 
 // enter finds out who calls and whether they may.
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, p operator.Permission) (*call, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if err := h.own(r); err != nil {
-			return nil, err
-		}
+	if err := h.own(r); err != nil {
+		return nil, err
 	}
 	who, ok, err := h.cfg.Gate.Who(r)
 	switch {
@@ -234,15 +333,21 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, p operator.Permi
 		return nil, err
 	case !ok:
 		return nil, &Error{http.StatusUnauthorized, ErrSignedOut, "sign in first"}
-	case !who.Role.May(p):
+	case p != anyone && !who.Role.May(p):
 		return nil, &Error{http.StatusForbidden, ErrForbidden, "your role may not do this; an administrator can change it"}
 	}
 	return &call{w, r, who, h}, nil
 }
 
-// own refuses what the page itself did not send.
+// own refuses what the page itself did not send. What only reads may also come from the
+// address bar and from programs, which say nothing of a site.
 func (h *Handler) own(r *http.Request) error {
-	if h.cross.Check(r) != nil || r.Header.Get("Shiren-Console") != "1" {
+	forged := h.cross.Check(r) != nil || r.Header.Get("Shiren-Console") != "1"
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		site := r.Header.Get("Sec-Fetch-Site")
+		forged = site != "" && site != "same-origin" && site != "none"
+	}
+	if forged {
 		return &Error{http.StatusForbidden, ErrForged, "the call was not sent by the console's own page"}
 	}
 	return nil
@@ -265,6 +370,7 @@ func (c *call) body(v any) error {
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
 	var own *Error
 	var core *ekyc.Error
+	var who *operator.Error
 	switch {
 	case err == nil:
 		if _, ok := v.(sent); ok {
@@ -276,20 +382,25 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Write(b)
+		w.Write(b) // the client is gone if this fails
 	case errors.As(err, &own):
 		fail(w, own.Status, own.Code, own.Message)
 	case errors.Is(err, ekyc.ErrConflict):
 		fail(w, http.StatusConflict, ErrConflict, "it was changed meanwhile, or is there already; look at it again before you change it")
 	case len(ekyc.FieldErrors(err)) > 0:
 		failFields(w, ekyc.FieldErrors(err))
+	case errors.As(err, &who):
+		h.refuse(w, who)
 	case errors.Is(err, ekyc.ErrAbsent):
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such thing; it may have been erased when it was due")
 	case errors.As(err, &core) && core.Code != ekyc.Internal:
-		fail(w, http.StatusBadRequest, string(core.Code), core.Error())
+		if core.Err != nil { // which is logged, never sent
+			h.log.InfoContext(r.Context(), "a call of the console was refused", "call", r.Pattern, "err", err)
+		}
+		fail(w, http.StatusBadRequest, string(core.Code), cmp.Or(core.Detail, string(core.Code)))
 	default:
 		if r.Context().Err() == nil {
-			h.log.ErrorContext(r.Context(), "a call of the console failed", "path", r.Pattern, "err", err)
+			h.log.ErrorContext(r.Context(), "a call of the console failed", "call", r.Pattern, "err", err)
 		}
 		fail(w, http.StatusInternalServerError, ErrSystem, "something failed here; the server's log says what")
 	}

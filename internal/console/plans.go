@@ -219,7 +219,7 @@ type versionAnswer struct {
 // trialAnswer is where a plan can be tried.
 type trialAnswer struct {
 	URL   string    `json:"url"`  // for a phone
-	Path  string    `json:"path"` // the same page on the console's own origin
+	Path  string    `json:"path"` // the same page on the console's own origin; "" where it is not there
 	QR    string    `json:"qr"`   // of URL, as a data: address of a PNG
 	Until time.Time `json:"until"`
 }
@@ -283,7 +283,7 @@ func (h *Handler) planRoutes() {
 		if err != nil {
 			return "", "", "", err
 		}
-		return "plan " + clean(string(in.Plan.ID)), "", noted("app "+clean(string(in.Plan.App)), in.Note), h.open(in.Plan.ID)
+		return "plan " + clean(string(in.Plan.ID)), "", noted("app "+clean(string(in.Plan.App)), in.Note), h.editable(in.Plan.ID)
 	}, func(c *call) (any, error) {
 		in, err := bodyOf[planChange](c, MaxBody)
 		if err != nil {
@@ -315,7 +315,7 @@ func (h *Handler) planRoutes() {
 		if err != nil {
 			return "", "", "", err
 		}
-		return "plan " + c.PathValue("id"), "", "to plan " + clean(string(in.ID)), h.open(in.ID)
+		return "plan " + c.PathValue("id"), "", "to plan " + clean(string(in.ID)), h.editable(in.ID)
 	}, func(c *call) (any, error) {
 		in, err := bodyOf[planCopy](c, MaxBody)
 		if err != nil {
@@ -425,8 +425,8 @@ func (h *Handler) planVersions(c *call) (any, error) {
 	return map[string]any{"items": items, "next": ""}, nil
 }
 
-// open refuses a plan that the configuration file declares.
-func (h *Handler) open(id ekyc.PlanID) error {
+// editable refuses a plan that the configuration file declares.
+func (h *Handler) editable(id ekyc.PlanID) error {
 	if h.cfg.Plans.DeclaredPlan(id) {
 		return &Error{http.StatusConflict, ErrDeclared, "the configuration file declares this plan and has the last word at each start; change it there, or copy it and change the copy"}
 	}
@@ -447,7 +447,7 @@ func (h *Handler) changedPlan(c *call) (*planChange, ekyc.Plan, error) {
 	if err != nil {
 		return nil, have, err
 	}
-	return in, have, h.open(id)
+	return in, have, h.editable(id)
 }
 
 func (h *Handler) noteStep(c *call) (object, reason, detail string, err error) {
@@ -460,7 +460,7 @@ func (h *Handler) noteStep(c *call) (object, reason, detail string, err error) {
 	if n := c.PathValue("n"); n != "" {
 		what += ", to what version " + clean(n) + " was"
 	}
-	return "plan " + clean(string(id)), "", noted(what, in.Note), h.open(id)
+	return "plan " + clean(string(id)), "", noted(what, in.Note), h.editable(id)
 }
 
 // step changes a stored plan in one way.
@@ -504,7 +504,10 @@ func (h *Handler) try(c *call, p ekyc.Plan) (any, error) {
 		return nil, err
 	}
 	path := h.cfg.CapturePage + "?token=" + url.QueryEscape(string(ses.Token))
-	a := trialAnswer{URL: h.origin(c.Request) + path, Path: path, Until: ses.Opened.Add(ekyc.TokenWindow)}
+	a := trialAnswer{URL: h.origin(c.Request) + path, Until: ses.Opened.Add(ekyc.TokenWindow)}
+	if h.cfg.Framed {
+		a.Path = path
+	}
 	code, err := qr.Encode(a.URL, qr.M)
 	if err != nil {
 		return nil, fmt.Errorf("draw the address: %w", err)
@@ -516,8 +519,8 @@ func (h *Handler) try(c *call, p ekyc.Plan) (any, error) {
 // origin is how phones reach the server: the configured address, else the one that the
 // operator's browser uses, which own has compared with the request's host.
 func (h *Handler) origin(r *http.Request) string {
-	if h.cfg.PublicURL != "" {
-		return strings.TrimSuffix(h.cfg.PublicURL, "/")
+	if h.cfg.CaptureURL != "" {
+		return strings.TrimSuffix(h.cfg.CaptureURL, "/")
 	}
 	if o := r.Header.Get("Origin"); strings.HasPrefix(o, "http") {
 		return o

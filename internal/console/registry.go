@@ -300,7 +300,7 @@ func (h *Handler) notePerson(c *call) (object, reason, detail string, err error)
 	if err != nil {
 		return "", "", "", err
 	}
-	if reason, err = why(in.Reason); err != nil {
+	if reason, err = checkReason(in.Reason); err != nil {
 		return "", "", "", err
 	}
 	e, err := h.cfg.Registry.ByID(c.Context(), c.PathValue("id"))

@@ -1,11 +1,29 @@
 // Package operator knows who works at the console: accounts, roles, sign-ins, and the
 // journal of what they saw and changed. It keeps nothing itself and speaks no protocol.
+//
+// # How somebody gets in
+//
+//  1. A one-time link makes the first administrator; later ones invite, or reset. A link holds
+//     256 random bits, of which only the digest is kept, and is used up in the transaction that
+//     sets the password: of two requests with one link, one wins.
+//  2. SignIn counts a try for the name and for the address before it looks at anything, so that
+//     parallel guesses count too; then it computes one argon2id hash, whether or not there is
+//     such an account; then it checks password, code and account in one transaction.
+//  3. A sign-in is a random value of 256 bits, known by its digest. Who reads it and its account
+//     each time: what is disabled or ended has ended with the next request.
+//  4. Changes of accounts need a proof of the person (password or code) of the last ProofFor.
+//
+// # The journal
+//
+// Each entry's Sum is a keyed digest of the entry and of the Sum before it, and the last Sum is
+// kept apart: a line that was changed, removed, moved or put in shows in Verify. Whoever has the
+// database but not the master key cannot compute sums. Whoever can put the whole database back to
+// an earlier state can cut off the end unseen, unless somebody noted the last sum elsewhere: see
+// Verify. Entries are written in the transaction of the change that they tell of, where this
+// package makes the change.
 package operator
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Role is what an account is for.
 type Role string
@@ -56,17 +74,3 @@ func (r Role) May(p Permission) bool { return slices.Contains(permissions[r], p)
 
 // Permissions lists what the role may do; nil for a role that does not exist.
 func (r Role) Permissions() []Permission { return slices.Clone(permissions[r]) }
-
-// Entry is one line of the journal: who saw or changed what, when, from where and why.
-// It holds no personal data of capture subjects: Object names a record, never a person.
-type Entry struct {
-	ID      string
-	At      time.Time
-	Account string // id; "" before anybody signed in
-	Name    string // of the account, as it was
-	Address string
-	Action  string // for example "record.reveal", "plan.change", "login.refused"
-	Object  string // what it was done to
-	Reason  string // given by the person, where one is asked for
-	Detail  string // what changed, in short; no secrets, no personal data
-}

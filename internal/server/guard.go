@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shiren/internal/capture"
+	"shiren/internal/console"
 	"shiren/internal/ekyc"
 	"shiren/internal/gateway/baidu"
 	"shiren/internal/gateway/huawei"
@@ -71,13 +72,17 @@ func protocol(path string) string {
 		{"juhe", juhe.Prefixes},
 		{"huawei", huawei.Prefixes},
 		{"capture", []string{capture.Prefix + "/"}},
+		{"console", []string{console.Prefix + "/"}},
 	} {
 		if slices.ContainsFunc(p.prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {
 			return p.name
 		}
 	}
-	if path == capture.Prefix {
+	switch path {
+	case capture.Prefix:
 		return "capture"
+	case console.Prefix:
+		return "console"
 	}
 	return "none"
 }

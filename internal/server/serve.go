@@ -20,6 +20,8 @@ type Address struct {
 	Local string   // scheme://host:port for this machine
 	LAN   []string // for others, where it listens on more than loopback
 	Best  string   // public_url, else the first of LAN with TLS, else Local
+
+	Console string // the operators' page; "" where it is switched off
 }
 
 // Serve listens and serves until ctx ends, then lets requests and captures under way
@@ -47,6 +49,21 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 		}
 		servers = append(servers, s.httpServer(plainly))
 		listeners = append(listeners, second)
+	}
+
+	var at net.Addr // of the console's own listener
+	if s.Console != nil {
+		own, err := listen(ctx, c.Console.Address)
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return fmt.Errorf("console.address: %w", err)
+		}
+		srv := s.httpServer(s.Console)
+		srv.TLSConfig = secure
+		servers, listeners, at = append(servers, srv), append(listeners, own), own.Addr()
+		s.options.Log.Info("the console is served apart", "at", own.Addr().String())
 	}
 
 	if s.Figures != nil {
@@ -81,7 +98,9 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	group.Go(func() { s.purging(ctx) })
 	group.Go(func() { s.renewing(ctx) })
 	if ready != nil {
-		ready(s.address(listener.Addr(), secure != nil))
+		where := s.address(listener.Addr(), secure != nil)
+		where.Console = s.consoleAddress(where, at, secure != nil)
+		ready(where)
 	}
 	<-ctx.Done()
 
@@ -188,6 +207,11 @@ func (s *Server) purging(ctx context.Context) {
 	tick := time.NewTicker(time.Duration(s.Config.Retention.PurgeInterval))
 	defer tick.Stop()
 	for {
+		if s.imports != nil {
+			if err := s.imports.Sweep(); err != nil {
+				s.options.Log.Error("uploads for the registry that nobody imported were not erased; it is tried again", "err", err)
+			}
+		}
 		switch e, err := s.Purge(ctx, s.options); {
 		case ctx.Err() != nil:
 			return

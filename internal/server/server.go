@@ -17,12 +17,14 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"shiren/internal/blob/file"
 	"shiren/internal/capture"
 	"shiren/internal/config"
+	"shiren/internal/console"
 	"shiren/internal/ekyc"
 	"shiren/internal/engine"
 	"shiren/internal/engine/card"
@@ -31,6 +33,7 @@ import (
 	"shiren/internal/gateway/huawei"
 	"shiren/internal/gateway/juhe"
 	"shiren/internal/metrics"
+	"shiren/internal/operator"
 	"shiren/internal/seal"
 	"shiren/internal/source/registry"
 	"shiren/internal/store"
@@ -51,6 +54,11 @@ type Options struct {
 	// not closed. One that is not given is opened only beside an engine that is not given
 	// either, so that tests with a scripted engine load no networks.
 	Cards ekyc.CardReader
+
+	// Version is what the console shows; "" shows none.
+	Version string
+	// PasswordCost is for tests, which have no second for each password. Zero: operator.DefaultCost.
+	PasswordCost operator.Cost
 
 	figures *metrics.Metrics // nil: nothing is counted
 }
@@ -89,6 +97,8 @@ type Data struct {
 	Registry *registry.Registry // without an Examiner until New
 	Sources  []ekyc.Source      // the registry, and those that are declared
 
+	Operators *operator.Service // who works at the console
+
 	now      func() time.Time
 	rand     io.Reader
 	figures  *metrics.Metrics // nil: nothing is counted
@@ -112,6 +122,11 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	}
 	if d.Store, err = store.Open(ctx, store.Config{DSN: c.StoreDSN(), Sealer: d.Sealer}); err != nil {
 		return nil, err
+	}
+	if d.Operators, err = operator.New(operator.Config{
+		Store: d.Store.Operators(), Digester: d.Sealer, Now: o.Now, Rand: o.Rand, Cost: o.PasswordCost,
+	}); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	d.Registry = &registry.Registry{Shelf: d.Store.People(), Sealer: d.Sealer, EmbeddingOnly: c.Registry.EmbeddingOnly}
 	if d.Sources, err = d.openSources(o); err != nil {
@@ -153,7 +168,7 @@ func (d *Data) Purge(ctx context.Context, o Options) (Erased, error) {
 	if d.figures != nil {
 		d.figures.Purged(p, n)
 	}
-	return Erased{p, n}, errors.Join(err, lost)
+	return Erased{p, n}, errors.Join(err, lost, d.Operators.Purge(ctx))
 }
 
 // OpenEngine opens the configured networks.
@@ -190,8 +205,13 @@ type Server struct {
 	Service *ekyc.Service
 	Handler http.Handler
 	Figures http.Handler // /metrics, served at metrics.address; nil where that is empty
+	// Console is the operators' page by itself, served at console.address; nil where that is
+	// empty: then it is a part of Handler.
+	Console http.Handler
 
 	options Options
+	console *console.Handler // nil: switched off
+	imports *registry.Intake // of the console; nil where that is switched off
 	capture *capture.Handler
 	engine  *engine.Engine // nil when it was given
 	cards   *card.Reader   // nil when it was given or could not be opened
@@ -238,14 +258,29 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
 	s.capture = capture.New(s.Service, capture.Config{
-		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: c.FrameAncestors,
+		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: ancestors(c),
 		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
 	})
 	if o.figures != nil {
 		o.figures.Captures(s.capture.Captures)
 	}
+	if c.Console.Enabled {
+		if err := s.openImports(); err != nil {
+			return nil, errors.Join(err, s.Data.Close(), s.closeEngine())
+		}
+	}
+	s.openConsole()
 	s.Handler = s.routes(pages != nil)
 	return s, nil
+}
+
+// ancestors are the pages that may embed the capture page. The console shows it in a frame,
+// from the same origin.
+func ancestors(c config.Config) []string {
+	if len(c.FrameAncestors) == 0 || !c.Console.Enabled || slices.Contains(c.FrameAncestors, "'self'") {
+		return c.FrameAncestors
+	}
+	return append([]string{"'self'"}, c.FrameAncestors...)
 }
 
 func (s *Server) closeEngine() error {
@@ -265,6 +300,9 @@ func (s *Server) closeEngine() error {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.Config.Limits.ShutdownTimeout))
 	defer cancel()
+	if s.imports != nil {
+		s.imports.Close()
+	}
 	return errors.Join(s.capture.Shutdown(ctx), s.Data.Close(), s.closeEngine())
 }
 
@@ -285,8 +323,13 @@ func (s *Server) routes(pages bool) http.Handler {
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "shiren is running. Relying parties: POST /oauth/2.0/token, then /rpc/2.0/brain/solution/faceprint/….\n"+
-			"Capture subjects: open the link that you were given.\n")
+			"Capture subjects: open the link that you were given.\n"+s.consoleHint())
 	})
+	if s.console != nil && s.Console == nil {
+		room := s.consoleRoom()
+		mux.Handle(console.Prefix, room)
+		mux.Handle(console.Prefix+"/", room)
+	}
 	mux.Handle(capture.Prefix, s.capture)
 	mux.Handle(capture.Prefix+"/", s.capture)
 	vendor := baidu.New(s.Service, baidu.Config{BaseURL: s.Config.PublicURL, Now: s.options.Now, Log: s.options.Log})
