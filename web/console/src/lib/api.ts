@@ -9,6 +9,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Mistakes by setting, in the server's words. */
+    readonly fields: Record<string, string> = {},
   ) {
     super(message)
   }
@@ -57,8 +59,15 @@ async function send(method: string, path: string, body: unknown, o: CallOptions)
   }
   if (r.ok) return r
   const told: unknown = await r.json().catch(() => null)
-  const error = (told as { error?: { code?: string; message?: string } } | null)?.error
-  const fault = new ApiError(r.status, error?.code ?? 'system', error?.message ?? `HTTP ${r.status}`)
+  const error = (
+    told as { error?: { code?: string; message?: string; fields?: Record<string, string> } } | null
+  )?.error
+  const fault = new ApiError(
+    r.status,
+    error?.code ?? 'system',
+    error?.message ?? `HTTP ${r.status}`,
+    error?.fields,
+  )
   if (r.status === 401 && !o.quiet) signedOut.value++
   throw fault
 }
