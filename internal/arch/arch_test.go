@@ -75,6 +75,7 @@ var rooms = []room{
 	{"internal/server", append([]string{"golang.org/x/crypto/acme/..."}, everything...)},
 	{"internal/metrics", []string{"shiren/internal/ekyc", "shiren/internal/source/upstream", "github.com/prometheus/client_golang/prometheus/..."}},
 	{"internal/testkit", everything},
+	{"internal/demo", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/internal/store", "golang.org/x/image/..."}},
 	{"internal/arch", nil},
 	{"conformance/baidu", everything},
 	{"conformance/juhe", everything},

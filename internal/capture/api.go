@@ -100,20 +100,26 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, t ekyc.Token) {
 
 func (h *Handler) attend(r *http.Request, t ekyc.Token) (ekyc.Session, error) {
 	if t == "" || len(t) > maxToken {
-		return ekyc.Session{}, ekyc.Errorf(ekyc.TokenInvalid, "the address holds no token")
+		return ekyc.Session{}, errNoToken
 	}
 	return h.core.Attend(r.Context(), t)
 }
+
+// arrive is attend for the page's first call.
+func (h *Handler) arrive(r *http.Request, t ekyc.Token) (ekyc.Session, error) {
+	if t == "" || len(t) > maxToken {
+		return ekyc.Session{}, errNoToken
+	}
+	return h.core.Arrive(r.Context(), t)
+}
+
+var errNoToken = ekyc.Errorf(ekyc.TokenInvalid, "the address holds no token")
 
 func (h *Handler) session(w http.ResponseWriter, r *http.Request) {
 	t := ekyc.Token(r.URL.Query().Get("token"))
 	app, err1 := url.PathUnescape(r.Header.Get("Shiren-App"))
 	subject, err2 := url.PathUnescape(r.Header.Get("Shiren-Subject"))
-	if app == "" && subject == "" && err1 == nil && err2 == nil {
-		h.tell(w, r, t)
-		return
-	}
-	s, err := h.attend(r, t)
+	s, err := h.arrive(r, t)
 	switch {
 	case err != nil:
 		h.refuse(w, r, err)

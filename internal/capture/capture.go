@@ -131,6 +131,7 @@ const Prefix = "/face/print"
 // Core is what this room calls; *ekyc.Service is one. Its promises are written there.
 type Core interface {
 	Attend(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
+	Arrive(ctx context.Context, t ekyc.Token) (ekyc.Session, error)
 	Agree(ctx context.Context, t ekyc.Token, version string) error
 	Enter(ctx context.Context, t ekyc.Token, c ekyc.Claim) error
 	Challenge(ctx context.Context, t ekyc.Token, kind ekyc.LivenessKind) (ekyc.Challenge, error)

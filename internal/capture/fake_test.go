@@ -83,6 +83,10 @@ func (c *fakeCore) Attend(_ context.Context, t ekyc.Token) (ekyc.Session, error)
 	return c.session, nil
 }
 
+func (c *fakeCore) Arrive(ctx context.Context, t ekyc.Token) (ekyc.Session, error) {
+	return c.Attend(ctx, t)
+}
+
 func (c *fakeCore) update(t ekyc.Token, f func(s *ekyc.Session) error) error {
 	if _, err := c.Attend(context.Background(), t); err != nil {
 		return err

@@ -9,14 +9,15 @@ import (
 // Direct is the record of one direct call: who asked for what, when, and what came of it.
 // Like a Charge it holds no personal data, and it is kept as long as charges are.
 type Direct struct {
-	ID      string // the call's log id
-	Ref     string // what the relying party was told to call it; "" where that is the log id
-	App     AppID
-	Kind    ChargeKind
-	At      time.Time
-	Took    time.Duration
-	Code    Code // why there was no answer; OK where there was
-	Sandbox bool // of an app in test mode
+	ID       string // the call's log id
+	Ref      string // what the relying party was told to call it; "" where that is the log id
+	Protocol string // that it came in by: see Via; "" where that is not known
+	App      AppID
+	Kind     ChargeKind
+	At       time.Time
+	Took     time.Duration
+	Code     Code // why there was no answer; OK where there was
+	Sandbox  bool // of an app in test mode
 
 	Answered bool    // what was asked was answered, and charged
 	Elements Checked // of ChargeElements

@@ -512,7 +512,7 @@ func (s *Service) Recognise(ctx context.Context, app App, image []byte, side Car
 	if err := s.quota(ctx, app, ChargeOCR); err != nil {
 		return CardReading{}, err
 	}
-	d := Direct{ID: logID, App: app.ID, Kind: ChargeOCR, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: logID, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeOCR, At: s.Now().UTC(), Sandbox: app.Test}
 	if err := rehearseCard(app.Test, image); err != nil {
 		return CardReading{}, s.record(ctx, d, err)
 	}

@@ -61,7 +61,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	if err := s.quota(ctx, app, ChargeElements); err != nil {
 		return Elements{}, err
 	}
-	d := Direct{ID: q.LogID, Ref: q.Ref, App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: q.LogID, Ref: q.Ref, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
 	ctx = billed(WithCall(ctx, q.LogID))

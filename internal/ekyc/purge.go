@@ -37,6 +37,10 @@ func (s *Service) Purge(ctx context.Context) (Purged, error) {
 		_, err := s.Requests.ForgetRequests(ctx, s.Now())
 		errs = append(errs, err)
 	}
+	if s.Counts != nil {
+		_, err := s.Counts.ForgetCounts(ctx, s.Now().Add(-ShortKept))
+		errs = append(errs, err)
+	}
 	seen := map[string]bool{}
 	for {
 		// What failed stays due and comes first again: ask for that many more.

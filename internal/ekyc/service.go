@@ -40,6 +40,7 @@ type Service struct {
 	Subjects Subjects       // needed by OpenAs and what follows it
 	Requests Requests       // needed by Once
 	Keys     Keys           // needed by AppKeys
+	Counts   Counts         // nil: Purge leaves counts alone
 	Observer Observer       // nil: nobody is told
 	Now      func() time.Time
 	Rand     io.Reader
@@ -289,7 +290,7 @@ func (s *Service) begin(ctx context.Context, app App, ses Session) (Session, err
 	if err != nil {
 		return Session{}, Wrap(Internal, "make data key", err)
 	}
-	ses.Token, ses.App, ses.Opened, ses.Key = s.newToken(), app.ID, s.Now().UTC(), key
+	ses.Token, ses.App, ses.Protocol, ses.Opened, ses.Key = s.newToken(), app.ID, viaOf(ctx), s.Now().UTC(), key
 	ses.Sandbox = ses.Sandbox || app.Test
 	if err := s.Store.CreateSession(ctx, ses); err != nil {
 		return Session{}, Wrap(Internal, "store session", err)
@@ -507,7 +508,7 @@ func (s *Service) Compare(ctx context.Context, app App, a, b Picture, logID stri
 	if err := s.quota(ctx, app, ChargeMatch); err != nil {
 		return Compared{}, err
 	}
-	d := Direct{ID: logID, App: app.ID, Kind: ChargeMatch, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: logID, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeMatch, At: s.Now().UTC(), Sandbox: app.Test}
 	c, err := s.rehearseCompare(app, a, b)
 	if c == nil && err == nil {
 		var real Compared
@@ -551,6 +552,26 @@ func (s *Service) Attend(ctx context.Context, t Token) (Session, error) {
 		return Session{}, Errorf(TokenInvalid, "the token is %s", Gone)
 	}
 	return ses, nil
+}
+
+// Arrive is Attend for the page's first call: it notes when the page was loaded first. Where
+// that cannot be written the page is shown all the same.
+func (s *Service) Arrive(ctx context.Context, t Token) (Session, error) {
+	ses, err := s.Attend(ctx, t)
+	if err != nil || !ses.Attended.IsZero() {
+		return ses, err
+	}
+	next, err := s.update(ctx, t, func(ses *Session) error {
+		if ses.Attended.IsZero() {
+			ses.Attended = s.Now().UTC()
+		}
+		return nil
+	})
+	if err != nil {
+		s.Log.WarnContext(ctx, "that the page was loaded could not be noted; statistics will miss it", "err", err)
+		return ses, nil
+	}
+	return next, nil
 }
 
 // Agree records that the capture subject agreed to the plan's authorisation text.

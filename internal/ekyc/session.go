@@ -225,8 +225,10 @@ func (a Attempt) Decided() bool { return a.Outcome == Match || a.Outcome == NonM
 type Session struct {
 	Token     Token
 	App       AppID
-	Plan      Plan // as it was when the session was opened
+	Plan      Plan   // as it was when the session was opened
+	Protocol  string // that it was opened by: see Via; "" where that is not known
 	Opened    time.Time
+	Attended  time.Time // when the page was loaded first; zero before
 	Redirect  Redirect
 	Opener    string       // the protocol that opened it, where it wants to be told how the page ended
 	Subject   SubjectID    // the relying party's name for the capture subject; "" where it gave none

@@ -267,7 +267,7 @@ func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID
 	if err := s.quota(ctx, app, ChargeVerify); err != nil {
 		return v, err
 	}
-	d := Direct{ID: logID, Ref: ref, App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
+	d := Direct{ID: logID, Ref: ref, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
 	ctx = billed(WithCall(ctx, logID))
 	var a answer
 	var err error

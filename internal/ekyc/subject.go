@@ -174,7 +174,7 @@ func (s *Service) OpenAs(ctx context.Context, app App, o Opening) (Session, erro
 	if err != nil {
 		return Session{}, Wrap(Internal, "make data key", err)
 	}
-	ses := Session{Token: s.newToken(), App: app.ID, Plan: plan, Opened: now, Key: key, Opener: o.Opener, Subject: o.Subject, Purpose: o.Purpose, Sandbox: app.Test}
+	ses := Session{Token: s.newToken(), App: app.ID, Plan: plan, Protocol: viaOf(ctx), Opened: now, Key: key, Opener: o.Opener, Subject: o.Subject, Purpose: o.Purpose, Sandbox: app.Test}
 	if o.Purpose == PurposeFace {
 		answer, err := s.identityOf(ctx, &ses, o.Claim)
 		switch {

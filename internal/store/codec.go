@@ -159,6 +159,7 @@ func (f *frozen) read(text []byte) (ekyc.Plan, error) {
 // process's monotonic clock. Instants do not change.
 func toUTC(s *ekyc.Session) {
 	utc(&s.Opened)
+	utc(&s.Attended)
 	utc(&s.Plan.Created)
 	if c := s.Challenge; c != nil {
 		utc(&c.Drawn)

@@ -18,20 +18,25 @@ func (s *Store) AddDirect(ctx context.Context, d ekyc.Direct) error {
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
-	err = s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `
-			insert into directs (id, ref, app, kind, at, doc) values ($1, $2, $3, $4, $5, $6)
-			on conflict (id) do nothing`,
-			d.ID, d.Ref, d.App, d.Kind, d.At.UnixMilli(), string(doc))
-		if err != nil {
-			return err
-		}
-		return addCharges(ctx, q, d.Charges())
-	})
+	err = s.writer.do(ctx, func(q querier) error { return addDirect(ctx, q, &d, string(doc)) })
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
 	return nil
+}
+
+func addDirect(ctx context.Context, q querier, d *ekyc.Direct, doc string) error {
+	n, err := affected(q.ExecContext(ctx, `
+		insert into directs (id, ref, app, kind, at, doc) values ($1, $2, $3, $4, $5, $6)
+		on conflict (id) do nothing`,
+		d.ID, d.Ref, d.App, d.Kind, d.At.UnixMilli(), doc))
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		count(q, d.Counts())
+	}
+	return addCharges(ctx, q, d.Protocol, d.Charges())
 }
 
 // directsLimit is how many records are listed where the query does not say.

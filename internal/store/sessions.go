@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -29,23 +30,27 @@ func (s *Store) CreateSession(ctx context.Context, ses ekyc.Session) error {
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
-	err = s.writer.do(ctx, func(q querier) error {
-		n, err := affected(q.ExecContext(ctx, `
-			insert into sessions (token_digest, app, plan, opened, due, version, data_key, doc)
-			values ($1, $2, $3, $4, $5, 1, $6, $7) on conflict (token_digest) do nothing`,
-			digest, ses.App, ses.Plan.ID, ses.Opened.UnixMilli(), ses.Due().UnixMilli(), key, doc))
-		if err == nil && n == 0 {
-			err = errors.New("its token exists already")
-		}
-		if err != nil {
-			return err
-		}
-		return addCharges(ctx, q, ses.Charges())
-	})
+	err = s.writer.do(ctx, func(q querier) error { return createSession(ctx, q, &ses, digest, key, doc) })
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
 	return nil
+}
+
+// createSession writes a session that was sealed under its token's digest.
+func createSession(ctx context.Context, q querier, ses *ekyc.Session, digest, key, doc string) error {
+	n, err := affected(q.ExecContext(ctx, `
+		insert into sessions (token_digest, app, plan, opened, due, version, data_key, doc)
+		values ($1, $2, $3, $4, $5, 1, $6, $7) on conflict (token_digest) do nothing`,
+		digest, ses.App, ses.Plan.ID, ses.Opened.UnixMilli(), ses.Due().UnixMilli(), key, doc))
+	if err == nil && n == 0 {
+		err = errors.New("its token exists already")
+	}
+	if err != nil {
+		return err
+	}
+	count(q, ses.CountsSince(ekyc.Tally{}))
+	return addCharges(ctx, q, ses.Protocol, ses.Charges())
 }
 
 // Session reads a session by token.
@@ -87,6 +92,7 @@ type update struct {
 	key, doc string
 	session  ekyc.Session
 	charges  []ekyc.Charge // new ones
+	counts   []ekyc.Count  // without those of charges
 }
 
 // update reads a session and runs f on it. An error of f is returned as it is.
@@ -99,7 +105,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 	for _, c := range ses.Charges() {
 		charged[c.ID] = true
 	}
-	token := ses.Token
+	token, tally := ses.Token, ses.Tally()
 	if err := f(&ses); err != nil {
 		return update{}, err
 	}
@@ -121,7 +127,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 			u.charges = append(u.charges, c)
 		}
 	}
-	u.session = ses
+	u.session, u.counts = ses, ses.CountsSince(tally)
 	return u, nil
 }
 
@@ -134,7 +140,8 @@ func (u *update) store(ctx context.Context, q querier) error {
 		return errConflict
 	}
 	if err == nil {
-		err = addCharges(ctx, q, u.charges)
+		count(q, u.counts)
+		err = addCharges(ctx, q, u.session.Protocol, u.charges)
 	}
 	if err != nil {
 		return fmt.Errorf("update session %v: %w", u.session.Token, err)
@@ -276,35 +283,44 @@ func (s *Store) forget(ctx context.Context, digest string) error {
 	})
 }
 
-// addCharges adds to the ledger what is not there, in an order that all transactions
-// share, so that two of them cannot wait for each other's totals.
-func addCharges(ctx context.Context, q querier, charges []ekyc.Charge) error {
-	if len(charges) > 1 {
-		charges = slices.Clone(charges)
-		slices.SortStableFunc(charges, func(a, b ekyc.Charge) int {
-			return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Kind, b.Kind))
-		})
+// addCharges adds to the ledger what is not there, and counts it, in an order that all
+// transactions share, so that two of them cannot wait for each other's totals.
+func addCharges(ctx context.Context, q querier, protocol string, charges []ekyc.Charge) error {
+	type total struct {
+		app  ekyc.AppID
+		kind ekyc.ChargeKind
 	}
+	totals := map[total]int64{}
+	var added []ekyc.Charge
 	for _, c := range charges {
 		n, err := affected(q.ExecContext(ctx, `
 			insert into charges (id, app, plan, kind, at, log_id, attempt, sandbox)
 			values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing`,
 			c.ID, c.App, c.Plan, c.Kind, c.At.UnixMilli(), c.LogID, c.Attempt, bit(c.Sandbox)))
-		if err == nil && n > 0 && !c.Sandbox {
-			_, err = q.ExecContext(ctx, `
-				insert into charge_totals (app, kind, total) values ($1, $2, 1)
-				on conflict (app, kind) do update set total = charge_totals.total + 1`, c.App, c.Kind)
-		}
 		if err != nil {
 			return fmt.Errorf("charge %s: %w", c.ID, err)
 		}
+		if n > 0 && !c.Sandbox {
+			added = append(added, c)
+			totals[total{c.App, c.Kind}]++
+		}
 	}
+	for _, t := range slices.SortedFunc(maps.Keys(totals), func(a, b total) int {
+		return cmp.Or(cmp.Compare(a.app, b.app), cmp.Compare(a.kind, b.kind))
+	}) {
+		if _, err := q.ExecContext(ctx, `
+			insert into charge_totals (app, kind, total) values ($1, $2, $3)
+			on conflict (app, kind) do update set total = charge_totals.total + excluded.total`, t.app, t.kind, totals[t]); err != nil {
+			return fmt.Errorf("add up charges of app %s: %w", t.app, err)
+		}
+	}
+	count(q, ekyc.CountCharges(protocol, added))
 	return nil
 }
 
 // AddCharge adds a charge to the ledger. One whose ID is there already is left as it is.
 func (s *Store) AddCharge(ctx context.Context, c ekyc.Charge) error {
-	return s.writer.do(ctx, func(q querier) error { return addCharges(ctx, q, []ekyc.Charge{c}) })
+	return s.writer.do(ctx, func(q querier) error { return addCharges(ctx, q, "", []ekyc.Charge{c}) })
 }
 
 // Charged counts an app's charges of a kind.

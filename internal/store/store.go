@@ -230,7 +230,7 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	if err := migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker)); err != nil {
 		return err
 	}
-	s.read, s.writer, s.lock = db, postgres{db}, " for update"
+	s.read, s.writer, s.lock = db, &postgres{db: db}, " for update"
 	return nil
 }
 

@@ -5,8 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"shiren/internal/ekyc"
 )
 
 // maxBatch bounds the writes of one transaction, so that the first of them does not wait
@@ -118,30 +121,38 @@ func (g *group) transact(batch []*op) (err error) {
 			exec(ctx, conn, "rollback")
 		}
 	}()
+	var counts []ekyc.Count
 	for _, o := range batch {
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}
+		w := &whole{conn: conn}
 		if len(batch) == 1 { // the transaction is its savepoint
-			if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
+			if o.err = o.call(w); o.err != nil || o.panicked != nil {
 				if err := exec(ctx, conn, "rollback"); err != nil {
 					return fmt.Errorf("roll back: %w", err)
 				}
 				return nil
 			}
+			counts = w.counts
 			continue
 		}
 		if err := exec(ctx, conn, "savepoint op"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
-		if o.err = o.call(whole{conn}); o.err != nil || o.panicked != nil {
+		if o.err = o.call(w); o.err != nil || o.panicked != nil {
 			if err := exec(ctx, conn, "rollback to op"); err != nil {
 				return fmt.Errorf("roll back: %w", err)
 			}
+		} else {
+			counts = append(counts, w.counts...)
 		}
 		if err := exec(ctx, conn, "release op"); err != nil {
 			return fmt.Errorf("release: %w", err)
 		}
+	}
+	if err := writeCounts(ctx, conn, counts, 0, ""); err != nil {
+		return err
 	}
 	if err := exec(ctx, conn, "commit"); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -151,17 +162,20 @@ func (g *group) transact(batch []*op) (err error) {
 
 // whole runs statements to their end: SQLite answers an interrupted write by rolling the
 // whole transaction back, the others' writes too.
-type whole struct{ conn *sql.Conn }
+type whole struct {
+	conn *sql.Conn
+	gathered
+}
 
-func (w whole) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (w *whole) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return w.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
 }
 
-func (w whole) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (w *whole) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return w.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
 }
 
-func (w whole) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+func (w *whole) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	return w.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
@@ -179,9 +193,18 @@ func exec(ctx context.Context, q querier, query string) error {
 const maxRepeats = 10
 
 // postgres writes each function in a transaction of its own.
-type postgres struct{ db *sql.DB }
+type postgres struct {
+	db   *sql.DB
+	turn atomic.Int64 // of shards
+}
 
-func (p postgres) do(ctx context.Context, f func(querier) error) error {
+// transaction is one of PostgreSQL's, and what is counted in it.
+type transaction struct {
+	*sql.Tx
+	gathered
+}
+
+func (p *postgres) do(ctx context.Context, f func(querier) error) error {
 	for n := 1; ; n++ {
 		err := p.once(ctx, f)
 		var pg *pgconn.PgError
@@ -192,13 +215,17 @@ func (p postgres) do(ctx context.Context, f func(querier) error) error {
 	}
 }
 
-func (p postgres) once(ctx context.Context, f func(querier) error) error {
+func (p *postgres) once(ctx context.Context, f func(querier) error) error {
 	tx, err := p.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() // after a commit it does nothing
-	if err := f(tx); err != nil {
+	w := &transaction{Tx: tx}
+	if err := f(w); err != nil {
+		return err
+	}
+	if err := writeCounts(ctx, tx, w.counts, p.turn.Add(1)%shards, " for update"); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -207,4 +234,4 @@ func (p postgres) once(ctx context.Context, f func(querier) error) error {
 	return nil
 }
 
-func (p postgres) close() {}
+func (p *postgres) close() {}

@@ -101,7 +101,7 @@ func New(core Core, cfg Config) http.Handler {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		if handle, ok := routes[path]; ok {
 			r.Pattern = path // as a ServeMux would: the wiring counts by it
-			handle.ServeHTTP(w, r)
+			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), "baidu")))
 			return
 		}
 		f := scheme

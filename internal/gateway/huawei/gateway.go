@@ -89,7 +89,7 @@ func New(core Core, cfg Config) http.Handler {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		if handle, ok := routes[path]; ok {
 			r.Pattern = path // as a ServeMux would: the wiring counts by it
-			handle.ServeHTTP(w, r)
+			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), "huawei")))
 			return
 		}
 		unknown.ServeHTTP(w, r)

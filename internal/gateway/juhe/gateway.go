@@ -60,6 +60,7 @@ func New(core Core, cfg Config) http.Handler {
 			return
 		}
 		r.Pattern = path // as a ServeMux would: the wiring counts by it
+		c.r = r.WithContext(ekyc.Via(r.Context(), "juhe"))
 		reply, err := h.answer(w, c, answer)
 		if err != nil {
 			h.refuse(w, c, err)

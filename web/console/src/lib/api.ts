@@ -1,7 +1,7 @@
 // Calls of the server's JSON interface below /console/api.
 import { ref } from 'vue'
 
-import { t, tr } from './words'
+import { has, t } from './words'
 
 /** What the server refused or could not do. status is 0 where it was not reached. */
 export class ApiError extends Error {
@@ -9,6 +9,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** With the code "wait": in how many seconds another try may be made. */
+    readonly after = 0,
     /** Mistakes by setting, in the server's words. */
     readonly fields: Record<string, string> = {},
   ) {
@@ -60,12 +62,15 @@ async function send(method: string, path: string, body: unknown, o: CallOptions)
   if (r.ok) return r
   const told: unknown = await r.json().catch(() => null)
   const error = (
-    told as { error?: { code?: string; message?: string; fields?: Record<string, string> } } | null
+    told as {
+      error?: { code?: string; message?: string; after?: number; fields?: Record<string, string> }
+    } | null
   )?.error
   const fault = new ApiError(
     r.status,
     error?.code ?? 'system',
     error?.message ?? `HTTP ${r.status}`,
+    error?.after,
     error?.fields,
   )
   if (r.status === 401 && !o.quiet) signedOut.value++
@@ -99,9 +104,14 @@ export const api = {
     (await send(method, path, body, o)).blob(),
 }
 
+/** A person thought better of it. */
+export class Cancelled extends Error {}
+
 /** A sentence for a failure: the area's words for its code, the shell's, else the server's own. */
 export function errorText(e: unknown, area = ''): string {
   if (!(e instanceof ApiError))
     return t('error.unknown', { what: e instanceof Error ? e.message : String(e) })
-  return tr(...(area ? [`${area}.error.${e.code}`] : []), `error.${e.code}`, e.message)
+  const keys = [...(area ? [`${area}.error.${e.code}`] : []), `error.${e.code}`]
+  const key = keys.find(has)
+  return key ? t(key, { message: e.message, after: e.after }) : e.message
 }

@@ -11,6 +11,10 @@ export interface Question {
   danger?: boolean
   /** Whether a reason must be given; it is written into the journal. */
   reason?: boolean
+  /** Whether the person's password must be given. */
+  password?: boolean
+  /** What went wrong with the answer before. */
+  fault?: string
   /** A word that must be typed first, for what is worst. */
   type?: string
 }
@@ -40,3 +44,7 @@ export const askConfirm = async (q: Omit<Question, 'reason'>): Promise<boolean> 
 
 /** Asks for a reason, which is never empty; null where the person thinks better of it. */
 export const askReason = (q: Omit<Question, 'reason'>): Promise<string | null> => ask({ ...q, reason: true })
+
+/** Asks for the person's password; null where they think better of it. */
+export const askPassword = async (q: Omit<Question, 'reason' | 'password'>): Promise<string | null> =>
+  ask({ ...q, password: true })

@@ -1,6 +1,8 @@
 // Short messages: shown for a while, and read out by screen readers.
 import { reactive } from 'vue'
 
+import { Cancelled, errorText } from './api'
+
 export type NoticeKind = 'success' | 'error' | 'info'
 
 export interface Notice {
@@ -26,4 +28,9 @@ export function notify(kind: NoticeKind, text: string): void {
 export function dismiss(id: number): void {
   const i = notices.findIndex((n) => n.id === id)
   if (i >= 0) notices.splice(i, 1)
+}
+
+/** Shows a failure; what a person gave up is none. */
+export function notifyError(e: unknown, area = ''): void {
+  if (!(e instanceof Cancelled)) notify('error', errorText(e, area))
 }

@@ -1,5 +1,5 @@
 // Who is signed in, and what they may do.
-import { computed, reactive, readonly } from 'vue'
+import { computed, reactive } from 'vue'
 
 import { api } from './api'
 import { adoptPreferences } from './preferences'
@@ -29,35 +29,60 @@ export interface Me {
   name: string
   role: Role
   permissions: Permission[]
-  language?: string
-  zone?: string
-  totp?: boolean
+  language: string // "": as the browser says
+  zone: string // likewise
+  totp: boolean
+  recovery_left: number
+  version: number
 }
 
-const state = reactive<{ me: Me | null; asked: boolean }>({ me: null, asked: false })
-
-/** The sign-in: me is null while nobody is signed in. */
-export const session = readonly(state)
-export const me = computed(() => state.me)
-
-/** Takes over who is signed in, for example after a change of the account. */
-export function setMe(m: Me | null): void {
-  state.me = m
-  state.asked = true
-  if (m) adoptPreferences(m.language, m.zone)
+/** One browser's sign-in. */
+export interface SignIn {
+  id: string
+  created: string
+  seen: string
+  until: string // unless it is used
+  proved_until: string
+  address: string
+  agent: string
+  current: boolean
 }
 
-/** Asks the server who is signed in, once; null where nobody is. */
+/** What the server says of whoever asks. */
+export interface Access {
+  /** False until the first administrator was made. */
+  administrated: boolean
+  person: Me | null
+  sign_in: SignIn | null
+  version: string // of the server; "" where nobody is signed in
+  min_password: number
+  max_password: number
+}
+
+const state = reactive<{ access: Access | null }>({ access: null })
+
+/** What the server said last; null before it was asked. */
+export const access = computed(() => state.access)
+/** The person who is signed in; null where nobody is. */
+export const me = computed(() => state.access?.person ?? null)
+
+/** Takes over what the server says of who is signed in. */
+export function setAccess(a: Access): void {
+  state.access = a
+  if (a.person) adoptPreferences(a.person.language, a.person.zone)
+}
+
+/** Forgets who was signed in. */
+export function forgetMe(): void {
+  if (state.access) state.access = { ...state.access, person: null, sign_in: null }
+}
+
+/** Asks the server who is signed in, once unless again; null where nobody is. */
 export async function findMe(again = false): Promise<Me | null> {
-  if (state.asked && !again) return state.me
-  setMe(
-    await api
-      .get<Me>('/me', {}, { quiet: true })
-      .catch((e) => (e?.status === 401 ? null : Promise.reject(e))),
-  )
-  return state.me
+  if (!state.access || again) setAccess(await api.get<Access>('/access/me'))
+  return me.value
 }
 
 /** Reports whether the person may do something. */
 export const may = (p: Permission | 'any'): boolean =>
-  state.me !== null && (p === 'any' || state.me.permissions.includes(p))
+  me.value !== null && (p === 'any' || me.value.permissions.includes(p))
