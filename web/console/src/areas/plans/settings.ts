@@ -19,17 +19,20 @@ export const triable = (p: Plan) => p.comparison !== 'uploaded' && p.identity !=
 export const usesActions = (p: Plan) =>
   [p.liveness, p.fallback, p.alternative].some((k) => k === 'action' || k === 'recorded_action')
 
+// An empty list stays the one that it is: settle runs again after each change that it makes.
+const none = (list: string[]) => (list.length > 0 ? [] : list)
+
 /** Makes the settings fit each other, as the server demands it. */
 export function settle(p: Plan): void {
   if (p.comparison === 'authority' && p.identity === 'none') p.identity = 'entered'
   if (p.comparison !== 'authority') {
-    p.sources = []
-    p.next_on = []
+    p.sources = none(p.sources)
+    p.next_on = none(p.next_on)
   }
   if (p.identity !== 'document') p.document_back = p.document_risk = false
   if (recorded.includes(p.liveness)) p.fallback = p.alternative = ''
   if (p.alternative === p.liveness) p.alternative = ''
-  if (!usesActions(p)) p.actions = []
+  if (!usesActions(p)) p.actions = none(p.actions)
 }
 
 /**
