@@ -44,6 +44,7 @@ func TestConsolePlans(t *testing.T) {
 	d.click(id("preview-open"))
 	d.until("wait for the preview", `document.querySelector('[data-testid="preview-qr"]')?.naturalWidth > 40`)
 	d.until("wait for the page in the frame", `document.querySelector('[data-testid="preview-frame"]')?.contentDocument?.querySelector('[data-testid^="screen-"]')`)
+	d.picture("plan-preview")
 	d.click(id("plan-save"))
 	d.until("wait for the versions", `document.querySelectorAll('[data-testid="versions"] [data-version]').length === 1`)
 	d.check("plan")
@@ -58,7 +59,7 @@ func TestConsolePlans(t *testing.T) {
 		t.Errorf("the restored plan: title %q, version %d, %s, %v", p.Title, p.Version, p.Liveness, err)
 	}
 	// A mistake stands beside its setting.
-	d.fill(id("consent-version"), "")
+	d.eval("empty the field", `const i = document.querySelector('[data-testid="consent-version"]'); i.value = ''; i.dispatchEvent(new Event('input'))`)
 	d.click(id("plan-save"))
 	d.until("wait for the mistake", `[...document.querySelectorAll('.field-note.wrong')].some((e) => e.textContent.includes('需要版本号'))`)
 	d.fill(id("consent-version"), "2026-2")
