@@ -27,6 +27,12 @@ func (d *desk) reason(text string) {
 	d.click(id("ask-yes"))
 }
 
+// closed waits until no dialog covers the page: one that fades still takes clicks.
+func (d *desk) closed() {
+	d.t.Helper()
+	d.until("wait for the dialog to close", `![...document.querySelectorAll('.el-overlay')].some((e) => e.checkVisibility())`)
+}
+
 // A plan is made, looked at on the phone's frame, saved, changed, restored, copied and retired.
 func TestConsolePlans(t *testing.T) {
 	t.Parallel()
@@ -55,6 +61,7 @@ func TestConsolePlans(t *testing.T) {
 	d.click(`[data-version="1"] ` + id("restore"))
 	d.click(id("ask-yes"))
 	d.until("wait for version 3", `!!document.querySelector('[data-version="3"]')`)
+	d.closed()
 	if p, err := d.Store.Plan(d.ctx, "e2e-counter"); err != nil || p.Title != "" || p.Version != 3 || p.Liveness != "flash" {
 		t.Errorf("the restored plan: title %q, version %d, %s, %v", p.Title, p.Version, p.Liveness, err)
 	}
@@ -69,6 +76,7 @@ func TestConsolePlans(t *testing.T) {
 	d.click(id("plan-retire"))
 	d.click(id("ask-yes"))
 	d.until("wait until it is retired", `document.querySelector('h1').textContent.includes('已停用')`)
+	d.closed()
 	d.click(id("plan-copy"))
 	d.fill(id("copy-id"), "e2e-copy")
 	d.click(id("copy-go"))
@@ -94,6 +102,7 @@ func TestConsoleApps(t *testing.T) {
 	}
 	d.click(id("secrets-close"))
 	d.until("wait until it is closed", fmt.Sprintf(`!document.documentElement.outerHTML.includes(%q)`, secret))
+	d.closed()
 	d.click(id("key-make"))
 	d.click(id("key-go"))
 	d.until("wait for the key", `document.querySelector('[data-testid="app-keys"]').textContent.includes('petalpaySignKeyId')`)
@@ -145,6 +154,7 @@ func TestConsoleRegistry(t *testing.T) {
 		t.Errorf("revealed: %q", text)
 	}
 	d.click(id("revealed-close"))
+	d.closed()
 
 	d.visit("/registry/imports")
 	d.eval("choose a file", `const f = new DataTransfer(); f.items.add(new File(['name,number\n李四,11010519491231002X\n王五,1\n'], 'people.csv')); const i = document.querySelector('[data-testid="import-people"]'); i.files = f.files; i.dispatchEvent(new Event('change'))`)
