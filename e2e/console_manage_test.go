@@ -106,6 +106,7 @@ func TestConsoleApps(t *testing.T) {
 	d.click(id("key-make"))
 	d.click(id("key-go"))
 	d.until("wait for the key", `document.querySelector('[data-testid="app-keys"]').textContent.includes('petalpaySignKeyId')`)
+	d.closed()
 	d.check("app")
 	d.visit("/apps")
 	if d.holds(secret) {
