@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) appCmd() *cobra.Command {
-	var want config.App
+	var id string
 	var settings appSettings
 	add := &cobra.Command{
 		Use: "add", Short: "Make an app with new keys", Args: cobra.NoArgs,
@@ -30,14 +30,15 @@ To have the same app on every deployment, declare it in shiren.toml instead.`,
 				return err
 			}
 			defer d.Close()
-			if want, err = settings.apply(want, cmd); err != nil {
+			want := ekyc.App{ID: ekyc.AppID(id)}
+			if err := settings.apply(&want, cmd); err != nil {
 				return err
 			}
 			return a.addApp(cmd.Context(), d, want)
 		},
 	}
 	a.setData(add)
-	add.Flags().StringVar(&want.ID, "id", "", "`digits` (default: one more than the highest)")
+	add.Flags().StringVar(&id, "id", "", "`digits` (default: one more than the highest)")
 	settings.flags(add)
 
 	list := &cobra.Command{
@@ -93,54 +94,19 @@ func unlimited(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func (a *app) addApp(ctx context.Context, d *server.Data, want config.App) (err error) {
-	apps, err := d.Store.Apps(ctx)
+func (a *app) addApp(ctx context.Context, d *server.Data, want ekyc.App) error {
+	r, err := d.MakeApp(ctx, want)
 	if err != nil {
-		return err
-	}
-	if want.ID == "" {
-		next := int64(server.FirstApp)
-		for _, p := range apps {
-			if n, err := strconv.ParseInt(string(p.ID), 10, 64); err == nil && n >= next {
-				next = n + 1
-			}
-		}
-		want.ID = strconv.FormatInt(next, 10)
-	}
-	if slices.ContainsFunc(apps, func(p ekyc.App) bool { return string(p.ID) == want.ID }) {
-		return fmt.Errorf("there is an app %s already; leave out --id to get a free one", want.ID)
-	}
-	if want.Key, err = server.NewKey(a.rand); err != nil {
-		return err
-	}
-	secret, err := server.NewKey(a.rand)
-	if err != nil {
-		return err
-	}
-	want.Secret = ekyc.Secret(secret)
-	if want.BearerKey, err = server.NewBearer(a.rand); err != nil {
-		return err
-	}
-	r := want.Record(a.now().UTC())
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	if err := d.Store.PutApp(ctx, r); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "app         %s\nAPI Key     %s\nSecret Key  %s\nBearer key  %s\n\nThe secret key and the bearer key, which admits alone (Juhe's key), are not shown again.\nNext: shiren plan add --app %s --id …\n",
-		r.ID, r.Key, secret, string(r.Bearer), r.ID)
+		r.ID, r.Key, string(r.Secret), string(r.Bearer), r.ID)
 	return nil
 }
 
-// ownApp reads an app that the command line may change: one that no file declares.
-func (a *app) ownApp(ctx context.Context, d *server.Data, id string) (ekyc.App, error) {
-	for _, declared := range d.Config.Apps {
-		if declared.ID == id {
-			return ekyc.App{}, fmt.Errorf("app %s is declared in the configuration file: change it there", id)
-		}
-	}
-	p, err := d.Store.App(ctx, ekyc.AppID(id))
+// changeApp changes an app that no file declares.
+func changeApp(ctx context.Context, d *server.Data, id string, f func(*ekyc.App) error) (ekyc.App, error) {
+	p, err := d.ChangeApp(ctx, ekyc.AppID(id), f)
 	if errors.Is(err, ekyc.ErrAbsent) {
 		return p, fmt.Errorf("there is no app %q; `shiren app list` shows what there is", id)
 	}
@@ -156,12 +122,11 @@ func (a *app) switchCmd(use, short string, off bool) *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			p, err := a.ownApp(cmd.Context(), d, args[0])
+			p, err := changeApp(cmd.Context(), d, args[0], func(p *ekyc.App) error {
+				p.Disabled = off
+				return nil
+			})
 			if err != nil {
-				return err
-			}
-			p.Disabled = off
-			if err := d.Store.PutApp(cmd.Context(), p); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "app %s is %s\n", p.ID, map[bool]string{true: "off", false: "on"}[off])
@@ -192,7 +157,7 @@ func (a *app) planCmd() *cobra.Command {
 	add := &cobra.Command{
 		Use: "add", Short: "Make a plan, or replace one", Args: cobra.NoArgs,
 		Long: `Make a plan, or replace the one with the same id. Sessions that are open keep the plan
-they were opened with. To have the same plan on every deployment, declare it in
+they were opened with, and what was replaced stays as an earlier version. To have the same plan on every deployment, declare it in
 shiren.toml instead.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if consentVersion != "" || consentZh != "" || consentEn != "" {
@@ -210,25 +175,18 @@ shiren.toml instead.`,
 				return err
 			}
 			defer d.Close()
-			for _, name := range p.Sources {
-				if !slices.ContainsFunc(d.Sources, func(s ekyc.Source) bool { return s.Name == name }) {
-					return fmt.Errorf("there is no source %q; it is registry or the name of a [[source]] of the configuration", name)
-				}
-			}
-			for _, declared := range d.Config.Plans {
-				if declared.ID == p.ID {
-					return fmt.Errorf("plan %s is declared in the configuration file: change it there", p.ID)
-				}
-			}
-			if _, err := d.Store.App(cmd.Context(), want.App); errors.Is(err, ekyc.ErrAbsent) {
-				return fmt.Errorf("there is no app %q; `shiren app list` shows what there is", p.App)
-			} else if err != nil {
+			have, err := d.Store.Plan(cmd.Context(), want.ID)
+			switch {
+			case err == nil:
+				want.Version, want.Created, want.Retired = have.Version, have.Created, have.Retired
+			case !errors.Is(err, ekyc.ErrAbsent):
 				return err
 			}
-			if err := d.Store.PutPlan(cmd.Context(), want); err != nil {
+			want, err = d.ChangePlan(cmd.Context(), ekyc.PlanVersion{Plan: want, At: a.now().UTC()})
+			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "plan %s of app %s is stored\n", want.ID, want.App)
+			fmt.Fprintf(a.out, "plan %s of app %s is stored as version %d\n", want.ID, want.App, want.Version)
 			return nil
 		},
 	}

@@ -11,7 +11,6 @@ import (
 
 	"shiren/internal/config"
 	"shiren/internal/ekyc"
-	"shiren/internal/server"
 )
 
 // appSettings are the flags that app add and app set share. Only those that were given
@@ -37,38 +36,41 @@ func (s *appSettings) flags(cmd *cobra.Command) {
 	f.StringVar(&s.reviewBy, "review-by", "", "`date` or moment from which it is refused until it is reviewed; empty means reviewed")
 	f.BoolVar(&s.app.Test, "test", false, "test mode: scripted answers for magic identities, see shiren sandbox list")
 	f.Int64Var(&s.app.TestTotal, "test-total", 0, "calls ever in test mode; 0 is unlimited")
+	f.Int64Var(&s.app.PerSubjectDay, "per-subject-day", 0, "verifications of one openId a day (Huawei); 0 is the default, -1 unlimited")
 }
 
-// apply lays the flags that were given over a.
-func (s *appSettings) apply(a config.App, cmd *cobra.Command) (config.App, error) {
+// apply lays the flags that were given over p.
+func (s *appSettings) apply(p *ekyc.App, cmd *cobra.Command) error {
 	var err error
 	if s.app.ExpiresAt, err = config.ParseMoment(s.expires); err != nil {
-		return a, fmt.Errorf("--expires: %w", err)
+		return fmt.Errorf("--expires: %w", err)
 	}
 	if s.app.ReviewBy, err = config.ParseMoment(s.reviewBy); err != nil {
-		return a, fmt.Errorf("--review-by: %w", err)
+		return fmt.Errorf("--review-by: %w", err)
 	}
+	from := s.app.Record(p.Created)
 	for name, set := range map[string]func(){
-		"name":               func() { a.Name = s.app.Name },
-		"quota":              func() { a.Quota = s.app.Quota },
-		"per-second":         func() { a.PerSecond = s.app.PerSecond },
-		"per-day":            func() { a.PerDay = s.app.PerDay },
-		"total":              func() { a.Total = s.app.Total },
-		"address-per-second": func() { a.AddressPerSecond = s.app.AddressPerSecond },
-		"address-per-day":    func() { a.AddressPerDay = s.app.AddressPerDay },
-		"address-total":      func() { a.AddressTotal = s.app.AddressTotal },
-		"allow":              func() { a.Allow = s.app.Allow },
-		"deny":               func() { a.Deny = s.app.Deny },
-		"expires":            func() { a.ExpiresAt = s.app.ExpiresAt },
-		"review-by":          func() { a.ReviewBy = s.app.ReviewBy },
-		"test":               func() { a.Test = s.app.Test },
-		"test-total":         func() { a.TestTotal = s.app.TestTotal },
+		"name":               func() { p.Name = from.Name },
+		"quota":              func() { p.Quota = from.Quota },
+		"per-second":         func() { p.PerSecond = from.PerSecond },
+		"per-day":            func() { p.PerDay = from.PerDay },
+		"total":              func() { p.Total = from.Total },
+		"address-per-second": func() { p.PerAddress.PerSecond = from.PerAddress.PerSecond },
+		"address-per-day":    func() { p.PerAddress.PerDay = from.PerAddress.PerDay },
+		"address-total":      func() { p.PerAddress.Total = from.PerAddress.Total },
+		"allow":              func() { p.Allow = from.Allow },
+		"deny":               func() { p.Deny = from.Deny },
+		"expires":            func() { p.Expires = from.Expires },
+		"review-by":          func() { p.ReviewBy = from.ReviewBy },
+		"test":               func() { p.Test = from.Test },
+		"test-total":         func() { p.TestTotal = from.TestTotal },
+		"per-subject-day":    func() { p.PerSubjectDay = from.PerSubjectDay },
 	} {
 		if cmd.Flags().Changed(name) {
 			set()
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // appSetCmd changes an app that was made by app add.
@@ -85,24 +87,11 @@ seconds. An app of the configuration file is changed there.`,
 				return err
 			}
 			defer d.Close()
-			p, err := a.ownApp(cmd.Context(), d, args[0])
+			r, err := changeApp(cmd.Context(), d, args[0], func(p *ekyc.App) error { return settings.apply(p, cmd) })
+			if err == nil && fresh {
+				r, err = d.NewBearer(cmd.Context(), r.ID)
+			}
 			if err != nil {
-				return err
-			}
-			c, err := settings.apply(config.AppOf(p), cmd)
-			if err != nil {
-				return err
-			}
-			if fresh {
-				if c.BearerKey, err = server.NewBearer(a.rand); err != nil {
-					return err
-				}
-			}
-			r := c.Record(p.Created)
-			if err := r.Validate(); err != nil {
-				return err
-			}
-			if err := d.Store.PutApp(cmd.Context(), r); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "app %s is changed\n", r.ID)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -154,11 +155,11 @@ func (a *app) huaweiMaterial(ctx context.Context, t *target, dev *huawei.Private
 		return nil, err
 	}
 	defer d.Close()
-	ours, err := huawei.GenerateKey(a.rand)
+	k, err := d.MakeKey(ctx, benchApp, ekyc.KeySign, "PP")
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.pair(benchApp, ekyc.KeySign, "PP", ours)
+	ours, err := huawei.ParsePublicKey(hex.EncodeToString(k.Public))
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +167,7 @@ func (a *app) huaweiMaterial(ctx context.Context, t *target, dev *huawei.Private
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(a.addKey(ctx, d, k), a.addKey(ctx, d, ekyc.AppKey{App: benchApp, ID: "DEV", Use: ekyc.KeySign, Public: spki}))
-	if err != nil {
+	if _, err := d.ImportKey(ctx, benchApp, ekyc.KeySign, "DEV", hex.EncodeToString(spki)); err != nil {
 		return nil, err
 	}
 	plan, err := d.Store.Plan(ctx, benchPlan)
@@ -178,7 +178,7 @@ func (a *app) huaweiMaterial(ctx context.Context, t *target, dev *huawei.Private
 		target: t,
 		client: &huawei.Client{
 			Base: t.base, ClientID: benchApp, ClientSecret: benchSecret, SignKeyID: "DEV", SignKey: dev,
-			PlatformSignKeyID: "PP", PlatformSignKey: ours.Public(), Now: a.now, Rand: a.rand,
+			PlatformSignKeyID: "PP", PlatformSignKey: ours, Now: a.now, Rand: a.rand,
 		},
 	}
 	core := &ekyc.Service{Sealer: d.Sealer}

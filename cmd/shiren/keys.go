@@ -2,31 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"shiren/api/huawei"
 	"shiren/internal/ekyc"
 	"shiren/internal/server"
 )
-
-// rotationKept is how long a key stays valid beside the one that takes its place. Our
-// choice: a week for a developer to change over.
-const rotationKept = 7 * 24 * time.Hour
-
-// Ids of our keys begin like the vendor's: the result page's sample has DEVELOPER_SIGN_ and
-// sixteen characters. A developer's are the SHA-256 of the key in hex, as long as the sample's.
-var keyPrefix = map[ekyc.KeyUse]string{ekyc.KeySign: "DEVELOPER_SIGN_", ekyc.KeyEncrypt: "DEVELOPER_ENC_"}
 
 func (a *app) keysCmd() *cobra.Command {
 	list := a.keyCmd("list APP", "List an app's keys: the developer's and ours", 1, func(ctx context.Context, d *server.Data, args []string) error {
@@ -71,7 +58,7 @@ The id is what requests name the key by: developerSignKeyId and so on.`
 			return a.rotateKey(ctx, d, ekyc.AppID(args[0]), ekyc.KeyUse(turned.use), turned.keep)
 		})
 	rotate.Flags().StringVar(&turned.use, "use", "sign", "sign or encrypt")
-	rotate.Flags().DurationVar(&turned.keep, "keep", rotationKept, "how long the old one stays valid")
+	rotate.Flags().DurationVar(&turned.keep, "keep", server.RotationKept, "how long the old one stays valid")
 
 	var after time.Duration
 	retire := a.keyCmd("retire APP KEY", "End a key: at once, or after a time", 2, func(ctx context.Context, d *server.Data, args []string) error {
@@ -126,49 +113,18 @@ func (a *app) listKeys(ctx context.Context, d *server.Data, id ekyc.AppID) error
 	return w.Flush()
 }
 
-// addKey stores a key if the app may have another of its kind.
-func (a *app) addKey(ctx context.Context, d *server.Data, k ekyc.AppKey) error {
-	if k.Use != ekyc.KeySign && k.Use != ekyc.KeyEncrypt {
-		return fmt.Errorf("use %q: want sign or encrypt", k.Use)
+// keyError says where to look when the app may have no other key of the kind.
+func keyError(err error, app ekyc.AppID) error {
+	if ekyc.CodeOf(err) == ekyc.BadRequest {
+		return fmt.Errorf("%s; see shiren app keys list %s", ekyc.DetailOf(err), app)
 	}
-	list, err := d.Store.AppKeys(ctx, k.App)
-	if err != nil {
-		return err
-	}
-	k.Created = a.now().UTC()
-	if err := ekyc.AddKey(list, k, k.Created); err != nil {
-		return fmt.Errorf("%s; see shiren app keys list %s", ekyc.DetailOf(err), k.App)
-	}
-	return d.Store.PutAppKey(ctx, k)
-}
-
-// pair makes a record of a pair of ours.
-func (a *app) pair(app ekyc.AppID, use ekyc.KeyUse, id string, key *huawei.PrivateKey) (ekyc.AppKey, error) {
-	der, err1 := key.PKCS8()
-	spki, err2 := key.Public().SPKI()
-	if err := errors.Join(err1, err2); err != nil {
-		return ekyc.AppKey{}, err
-	}
-	if id == "" {
-		sum := sha256.Sum256(spki)
-		id = keyPrefix[use] + strings.ToUpper(hex.EncodeToString(sum[:8]))
-	}
-	return ekyc.AppKey{
-		App: app, ID: id, Use: use, Ours: true, Public: spki, Private: ekyc.Secret(base64.StdEncoding.EncodeToString(der)),
-	}, nil
+	return err
 }
 
 func (a *app) makeKey(ctx context.Context, d *server.Data, app ekyc.AppID, use ekyc.KeyUse, id string) error {
-	key, err := huawei.GenerateKey(a.rand)
+	k, err := d.MakeKey(ctx, app, use, id)
 	if err != nil {
-		return err
-	}
-	k, err := a.pair(app, use, id, key)
-	if err == nil {
-		err = a.addKey(ctx, d, k)
-	}
-	if err != nil {
-		return err
+		return keyError(err, app)
 	}
 	return a.showKey(k)
 }
@@ -206,79 +162,43 @@ func (a *app) importKey(ctx context.Context, d *server.Data, app ekyc.AppID, use
 		return err
 	}
 	if private != "" {
-		key, err := huawei.ParsePrivateKey(text)
+		k, err := d.ImportPair(ctx, app, use, id, text)
 		if err != nil {
-			return fmt.Errorf("%s: %w", private, err)
-		}
-		k, err := a.pair(app, use, id, key)
-		if err == nil {
-			err = a.addKey(ctx, d, k)
-		}
-		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", private, keyError(err, app))
 		}
 		return a.showKey(k)
 	}
-	key, err := huawei.ParsePublicKey(text)
+	k, err := d.ImportKey(ctx, app, use, id, text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", public, err)
-	}
-	spki, err := key.SPKI()
-	if err != nil {
-		return err
-	}
-	if id == "" {
-		id = fmt.Sprintf("%x", sha256.Sum256(spki))
-	}
-	if err := a.addKey(ctx, d, ekyc.AppKey{App: app, ID: id, Use: use, Public: spki}); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", public, keyError(err, app))
 	}
 	name := map[ekyc.KeyUse]string{ekyc.KeySign: "developerSignKeyId", ekyc.KeyEncrypt: "developerEncKeyId"}[use]
-	_, err = fmt.Fprintf(a.out, "%-18s %s\n", name, id)
+	_, err = fmt.Fprintf(a.out, "%-18s %s\n", name, k.ID)
 	return err
 }
 
 func (a *app) rotateKey(ctx context.Context, d *server.Data, app ekyc.AppID, use ekyc.KeyUse, keep time.Duration) error {
-	if err := a.makeKey(ctx, d, app, use, ""); err != nil {
-		return err
-	}
-	list, err := d.Store.AppKeys(ctx, app)
+	fresh, ending, err := d.RotateKey(ctx, app, use, keep)
 	if err != nil {
+		return keyError(err, app)
+	}
+	if err := a.showKey(fresh); err != nil {
 		return err
 	}
-	now := a.now().UTC()
-	newest := -1
-	for i, k := range list {
-		if k.Ours && k.Use == use {
-			newest = i
-		}
-	}
-	for i, k := range list {
-		if end := now.Add(keep); i != newest && k.Ours && k.Use == use && k.Valid(now) && (k.Until.IsZero() || end.Before(k.Until)) {
-			k.Until = end
-			if err := d.Store.PutAppKey(ctx, k); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "until %s both are valid: %s too\n", end.Format("2006-01-02 15:04Z"), k.ID)
-		}
+	for _, k := range ending {
+		fmt.Fprintf(a.out, "until %s both are valid: %s too\n", k.Until.Format("2006-01-02 15:04Z"), k.ID)
 	}
 	return nil
 }
 
 func (a *app) retireKey(ctx context.Context, d *server.Data, app ekyc.AppID, id string, after time.Duration) error {
-	list, err := d.Store.AppKeys(ctx, app)
+	k, err := d.RetireKey(ctx, app, id, after)
+	if errors.Is(err, ekyc.ErrAbsent) {
+		return fmt.Errorf("app %s has no key %q; see shiren app keys list %s", app, id, app)
+	}
 	if err != nil {
 		return err
 	}
-	for _, k := range list {
-		if k.ID == id {
-			k.Until = a.now().UTC().Add(after)
-			if err := d.Store.PutAppKey(ctx, k); err != nil {
-				return err
-			}
-			_, err := fmt.Fprintf(a.out, "key %s ends %s\n", id, k.Until.Format("2006-01-02 15:04Z"))
-			return err
-		}
-	}
-	return fmt.Errorf("app %s has no key %q; see shiren app keys list %s", app, id, app)
+	_, err = fmt.Fprintf(a.out, "key %s ends %s\n", id, k.Until.Format("2006-01-02 15:04Z"))
+	return err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"shiren/internal/ekyc"
 	"shiren/internal/server"
 	"shiren/internal/source/registry"
 )
@@ -101,19 +97,6 @@ given again, and a file that came in already changes nothing.`,
 	return cmd
 }
 
-// checkpoint is how far an import came, kept beside the data until it is done.
-type checkpoint struct {
-	registry.Imported
-	Report int64 `json:"report"` // bytes of the report that belong to it
-}
-
-// portraitBatch is how many people with portraits are written at once, at least: enough
-// for all cores, and little to do again after an interruption. Our choice.
-const portraitBatch = 32
-
-// plainBatch is the same without portraits: 4000 records are one commit of about half a second.
-const plainBatch = 4000
-
 func (a *app) registryImport(ctx context.Context, name, portraits, report string, restart bool) (err error) {
 	cfg, err := a.load()
 	if err != nil {
@@ -136,7 +119,7 @@ func (a *app) registryImport(ctx context.Context, name, portraits, report string
 		return err
 	}
 	defer d.Close()
-	im := registry.Import{Lines: in, File: file, Batch: plainBatch, Workers: runtime.NumCPU()}
+	im := registry.Import{Lines: in, File: file, Workers: runtime.NumCPU()}
 	if portraits != "" {
 		folder, err := os.OpenRoot(portraits)
 		if err != nil {
@@ -150,62 +133,38 @@ func (a *app) registryImport(ctx context.Context, name, portraits, report string
 		defer e.Close()
 		d.Registry.Examiner = e
 		im.Portrait = portraitsIn(folder)
-		im.Batch = max(portraitBatch, 4*im.Workers)
 	}
 	path := filepath.Join(cfg.Data, "import-"+file+".json")
-	done, err := readCheckpoint(path, restart)
-	if err != nil {
+	if restart {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	var bar *meter
+	var skipped int
+	n, err := d.Registry.Follow(ctx, registry.Course{
+		Import: im, Checkpoint: path, Report: report,
+		Begin: func(done registry.Imported) {
+			if skipped = done.People; skipped > 0 {
+				fmt.Fprintf(a.out, "going on after %d people of an earlier run\n", skipped)
+			}
+			bar = a.meter("import", max(lines-1, 0), skipped)
+		},
+		Progress: func(n registry.Imported) { bar.at(n.People) },
+	})
+	if bar == nil {
 		return err
 	}
-	out, err := os.OpenFile(report, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	defer out.Close()
-	if info, err := out.Stat(); err != nil || info.Size() < done.Report {
-		done.Report = 0 // the report is gone; what comes now is reported
-	}
-	if err := errors.Join(out.Truncate(done.Report), seekTo(out, done.Report)); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	rejected := csv.NewWriter(out)
-	if done.Report == 0 {
-		if err := rejected.Write([]string{"line", "reason"}); err != nil {
-			return fmt.Errorf("report: %w", err)
-		}
-	}
-	im.Reject = func(line int, why string) error { return rejected.Write([]string{strconv.Itoa(line), why}) }
-	if im.Skip = done.People; im.Skip > 0 {
-		fmt.Fprintf(a.out, "going on after %d people of an earlier run\n", im.Skip)
-	}
-	bar := a.meter("import", max(lines-1, 0), im.Skip)
-	now := done
-	im.Commit = func(n registry.Imported) error {
-		now.Imported = sum(done.Imported, n)
-		rejected.Flush()
-		if err := errors.Join(rejected.Error(), out.Sync()); err != nil {
-			return fmt.Errorf("report: %w", err)
-		}
-		if now.Report, err = out.Seek(0, io.SeekCurrent); err != nil {
-			return fmt.Errorf("report: %w", err)
-		}
-		bar.at(now.People)
-		return writeCheckpoint(path, now)
-	}
-	_, err = d.Registry.Import(ctx, im)
 	bar.end()
 	if err != nil {
 		if ctx.Err() != nil {
-			fmt.Fprintf(a.err, "import stopped after %d people; give the same command again to go on\n", now.People)
+			fmt.Fprintf(a.err, "import stopped after %d people; give the same command again to go on\n", n.People)
 		}
-		return fmt.Errorf("import stopped after %d people: %w; give the same command again to go on", now.People, err)
+		return fmt.Errorf("import stopped after %d people: %w; give the same command again to go on", n.People, err)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	n, took := now.Imported, max(a.now().Sub(bar.start), time.Millisecond)
+	took := max(a.now().Sub(bar.start), time.Millisecond)
 	fmt.Fprintf(a.out, "people %d: added %d, replaced %d, unchanged %d, rejected %d; portraits %d; %.1f s, %.0f people a second\n",
-		n.People, n.Added, n.Replaced, n.Unchanged, n.Rejected, n.Portraits, took.Seconds(), float64(n.People-im.Skip)/took.Seconds())
+		n.People, n.Added, n.Replaced, n.Unchanged, n.Rejected, n.Portraits, took.Seconds(), float64(n.People-skipped)/took.Seconds())
 	if n.Rejected > 0 {
 		fmt.Fprintf(a.out, "what was rejected, and why: %s\n", report)
 		return nil
@@ -213,68 +172,16 @@ func (a *app) registryImport(ctx context.Context, name, portraits, report string
 	return os.Remove(report)
 }
 
-func seekTo(f *os.File, at int64) error { _, err := f.Seek(at, io.SeekStart); return err }
-
-func sum(a, b registry.Imported) registry.Imported {
-	return registry.Imported{
-		People: a.People + b.People, Added: a.Added + b.Added, Replaced: a.Replaced + b.Replaced, Unchanged: a.Unchanged + b.Unchanged,
-		Rejected: a.Rejected + b.Rejected, Portraits: a.Portraits + b.Portraits,
-	}
-}
-
 // portraitsIn reads portraits of a folder, and nothing outside it.
 func portraitsIn(folder *os.Root) func(name, number string) ([]byte, error) {
-	read := func(name string) ([]byte, error) {
+	return registry.Portraits(func(name string) ([]byte, error) {
 		f, err := folder.Open(name)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, ekyc.MaxImage+1))
-	}
-	return func(name, number string) ([]byte, error) {
-		if name != "" {
-			return read(name)
-		}
-		for _, ending := range []string{".jpg", ".jpeg", ".png", ".webp"} {
-			b, err := read(number + ending)
-			if !errors.Is(err, fs.ErrNotExist) {
-				return b, err
-			}
-		}
-		return nil, nil
-	}
-}
-
-func readCheckpoint(path string, restart bool) (c checkpoint, err error) {
-	if restart {
-		return c, nil
-	}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		return c, fmt.Errorf("how far the last run came: %w; --restart begins anew", err)
-	}
-	return c, nil
-}
-
-func writeCheckpoint(path string, c checkpoint) error {
-	b, err := json.Marshal(c)
-	if err == nil {
-		err = os.WriteFile(path+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		return fmt.Errorf("note how far the import came: %w", err)
-	}
-	return nil
+		return registry.ReadPortrait(f)
+	})
 }
 
 func (a *app) registryExportCmd() *cobra.Command {

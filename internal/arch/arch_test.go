@@ -49,7 +49,7 @@ var rooms = []room{
 	{"internal/notify", []string{"shiren/internal/ekyc", "shiren/api/webhook", "github.com/wneessen/go-mail"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "golang.org/x/text/unicode/norm", "github.com/pquerna/otp/..."}},
 	{"internal/dossier", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/alarm", "shiren/internal/notify", "shiren/internal/explorer", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/console", []string{"rsc.io/qr", "shiren/internal/source/registry", "shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/alarm", "shiren/internal/notify", "shiren/internal/explorer", "shiren/internal/cnid", "shiren/web"}},
 	{"internal/explorer", []string{"shiren/api/baidu", "shiren/api/juhe", "shiren/api/huawei", "shiren/internal/ekyc", "shiren/internal/gateway/baidu", "shiren/internal/gateway/juhe", "shiren/internal/gateway/huawei"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},

@@ -259,7 +259,7 @@ func (l *loader) checkSources(cfg *Config) {
 }
 
 func (l *loader) knownSource(cfg *Config, at, name string) {
-	if name != RegistrySource && !slices.ContainsFunc(cfg.Sources, func(x Source) bool { return x.Name == name }) {
+	if !cfg.Knows(name) {
 		l.bad(at, "there is no source %q; it is registry or the name of a [[source]]", name)
 	}
 }
@@ -274,6 +274,9 @@ func (l *loader) badAll(at string, err error) {
 			l.badAll(at, one)
 		}
 		return
+	}
+	if f := ekyc.FieldErrors(err); len(f) == 1 && f[0].Field != "" {
+		at = join(at, f[0].Field) // its line, where it stands in the file, else the table's
 	}
 	l.bad(at, "%v", err)
 }

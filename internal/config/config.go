@@ -18,6 +18,7 @@ import (
 	"cmp"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"shiren/internal/ekyc"
@@ -168,6 +169,11 @@ type Source struct {
 	Cost       float64     `toml:"cost"` // of a charged call, in any currency
 	Timeout    Duration    `toml:"timeout"`
 	Answers    []string    `toml:"answers"` // kind http
+}
+
+// Knows reports whether plans may name a source.
+func (c Config) Knows(source string) bool {
+	return source == RegistrySource || slices.ContainsFunc(c.Sources, func(x Source) bool { return x.Name == source })
 }
 
 // Order is SourceOrder, or the registry alone.
@@ -472,21 +478,4 @@ func (p Plan) Record(created time.Time) ekyc.Plan {
 		Spoofing: p.Spoofing, Risk: p.Risk, DocumentBack: p.DocumentBack, DocumentRisk: p.DocumentRisk, Sources: p.Sources, NextOn: next,
 		Consent: consent, Created: created,
 	}
-}
-
-// AppOf is what a declaration of a stored app would be: the reverse of Record.
-func AppOf(r ekyc.App) App {
-	a := App{
-		ID: string(r.ID), Name: r.Name, Key: r.Key, Secret: r.Secret, Disabled: r.Disabled, PerSecond: r.PerSecond, PerDay: r.PerDay,
-		Total: r.Total, AddressPerSecond: r.PerAddress.PerSecond, AddressPerDay: r.PerAddress.PerDay, AddressTotal: r.PerAddress.Total,
-		BearerKey: r.Bearer, ExpiresAt: Moment{r.Expires}, ReviewBy: Moment{r.ReviewBy}, Allow: r.Allow, Deny: r.Deny,
-		Test: r.Test, TestTotal: r.TestTotal,
-	}
-	for kind, n := range r.Quota {
-		if a.Quota == nil {
-			a.Quota = map[string]int64{}
-		}
-		a.Quota[string(kind)] = n
-	}
-	return a
 }

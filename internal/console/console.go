@@ -19,6 +19,7 @@
 //
 // What fails is {"error":{"code":"…","message":"…"}}: message is English and says what to do; the
 // page has its own words for each code. Codes: those of ekyc and of operator, and the Err constants.
+// Mistakes in settings have "fields" beside them: by setting, in English.
 // With operator.Wait there is "after" beside them, in seconds, and the header Retry-After.
 //
 // # Personal data
@@ -104,6 +105,18 @@ type Config struct {
 	Alarms *Alarms
 	// Explorer is what interfaces are tried with.
 	Explorer *Explorer
+
+	Plans    PlanKeeper // nil: plans are not offered here
+	Trials   Trier      // nil: plans cannot be tried
+	Apps     AppKeeper  // nil: apps are not offered here
+	Registry People     // nil: the registry is not offered here
+	Imports  Imports    // nil: files cannot be brought in
+	// CaptureURL is how phones reach the server, as scheme and host; "" is as the operator does.
+	CaptureURL string
+	// CapturePage is the path of the capture page, to which "?token=" is added; Framed says that
+	// it is on the console's own origin, so that the console may show it in a frame.
+	CapturePage string
+	Framed      bool
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -142,6 +155,9 @@ func New(cfg Config) *Handler {
 	h.mux.HandleFunc(Prefix, h.servePage)
 	h.mux.HandleFunc(Prefix+"/", h.servePage)
 	h.mux.HandleFunc(Prefix+"/assets/{name}", h.serveAsset)
+	h.planRoutes()
+	h.appRoutes()
+	h.registryRoutes()
 	h.mux.HandleFunc(Prefix+"/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, ErrAbsent, "there is no such call")
 	})
@@ -405,6 +421,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 		w.Write(b) // the client is gone if this fails
 	case errors.As(err, &own):
 		fail(w, own.Status, own.Code, own.Message)
+	case errors.Is(err, ekyc.ErrConflict):
+		fail(w, http.StatusConflict, ErrConflict, "it was changed meanwhile, or is there already; look at it again before you change it")
+	case len(ekyc.FieldErrors(err)) > 0:
+		failFields(w, ekyc.FieldErrors(err))
 	case errors.As(err, &who):
 		h.refuse(w, who)
 	case errors.Is(err, ekyc.ErrAbsent):
@@ -420,6 +440,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 		}
 		fail(w, http.StatusInternalServerError, ErrSystem, "something failed here; the server's log says what")
 	}
+}
+
+// failFields answers mistakes by field: the error has "fields" beside its message.
+func failFields(w http.ResponseWriter, list []*ekyc.FieldError) {
+	fields, all := map[string]string{}, make([]string, 0, len(list))
+	for _, f := range list {
+		if fields[f.Field] == "" {
+			fields[f.Field] = f.What
+		}
+		all = append(all, f.What)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"code": ErrInvalid, "message": strings.Join(all, "; "), "fields": fields}})
 }
 
 func fail(w http.ResponseWriter, status int, code, message string) {

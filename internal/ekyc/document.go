@@ -441,10 +441,10 @@ func (s *Service) readCard(ctx context.Context, ses *Session, image []byte, r *s
 	if err != nil {
 		return CardReading{}, Wrap(Internal, "read app", err)
 	}
-	if err := s.quota(ctx, app, ChargeOCR); err != nil {
+	if err := s.quota(ctx, ses.payer(app), ChargeOCR); err != nil {
 		return CardReading{}, err
 	}
-	if err := rehearseCard(ses.Sandbox, image); err != nil {
+	if err := rehearseCard(ses.scripted(), image); err != nil {
 		return CardReading{}, err
 	}
 	read, err := s.Cards.ReadCard(ctx, image, r.side)

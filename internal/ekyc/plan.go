@@ -1,6 +1,7 @@
 package ekyc
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -166,6 +167,31 @@ type Plan struct {
 	NextOn  []Outcome
 	Consent Consent
 	Created time.Time
+	// Version counts the plan's changes, from 1. The store sets it.
+	Version int
+	// Retired plans open no sessions: whoever asks for one is told PlanUnknown. Sessions that
+	// are open go on.
+	Retired bool
+}
+
+// PlanVersion is a plan as it stood from a moment on.
+type PlanVersion struct {
+	Plan Plan
+	At   time.Time
+	By   string // account id of who changed it; "" of the configuration file and the command line
+	Name string // of the account, as it was
+	Note string // in short, for whoever reads the list; "" where nothing was said
+}
+
+// ErrConflict is what a store says of a change to something that was changed meanwhile, or of
+// a new thing that is there already.
+var ErrConflict = errors.New("changed meanwhile")
+
+// Triable reports whether whoever opens the capture page can complete the plan alone: a
+// relying party's image (自建人脸库比对) or identity (指定用户) is not asked for. The vendor's
+// console offers no trial of those plans either.
+func (p Plan) Triable() bool {
+	return p.Comparison != CompareUploaded && p.Identity != IdentityDeclared
 }
 
 // Consent is the authorisation text that the capture subject must agree to.

@@ -162,8 +162,8 @@ type Store interface {
 	PutApp(ctx context.Context, a App) error // insert or replace by ID; the Key is unique
 	App(ctx context.Context, id AppID) (App, error)
 	AppByKey(ctx context.Context, key string) (App, error)
-	Apps(ctx context.Context) ([]App, error) // by ID
-	PutPlan(ctx context.Context, p Plan) error
+	Apps(ctx context.Context) ([]App, error)   // by ID
+	PutPlan(ctx context.Context, p Plan) error // insert or replace by ID, as the plan's next Version
 	Plan(ctx context.Context, id PlanID) (Plan, error)
 	Plans(ctx context.Context) ([]Plan, error) // by ID
 

@@ -351,7 +351,7 @@ func (s *Service) rehearseCompare(app App, a, b Picture) (*Compared, error) {
 // picture is not looked at: its case is answered, here where a picture is refused, else
 // when the attempt is made.
 func (s *Service) examineReference(ctx context.Context, ses Session, p Picture) (scriptedAs string, x Examination, err error) {
-	if ses.Sandbox {
+	if ses.scripted() {
 		if c, ok := sandboxPicture(p.Image); ok {
 			if c.at(stepRequest) || c.at(stepPicture) {
 				return "", x, scripted(c.Name, c.Code)
@@ -363,9 +363,12 @@ func (s *Service) examineReference(ctx context.Context, ses Session, p Picture) 
 	return "", x, err
 }
 
+// scripted reports whether the session gets scripted answers.
+func (s *Session) scripted() bool { return s.Sandbox && !s.Trial }
+
 // rehearse answers a magic identity whose case is a refusal of the request.
 func (s *Session) rehearse(n cnid.Number) error {
-	if !s.Sandbox {
+	if !s.scripted() {
 		return nil
 	}
 	if c, ok := sandboxIdentity(n); ok && c.at(stepRequest) {
@@ -377,7 +380,7 @@ func (s *Session) rehearse(n cnid.Number) error {
 // scene is the case that an attempt of the session plays, if any.
 func (s *Session) scene() (SandboxCase, bool) {
 	switch {
-	case !s.Sandbox:
+	case !s.scripted():
 	case s.Reference != nil && s.Reference.Scripted != "":
 		return sandboxCase(func(c SandboxCase) bool { return c.Name == s.Reference.Scripted })
 	case s.Claim != nil:

@@ -213,6 +213,14 @@ func (s *Service) quota(ctx context.Context, app App, kind ChargeKind) error {
 	return nil
 }
 
+// payer is the app as the session's charges see it: a Trial uses up no quota.
+func (s *Session) payer(app App) App {
+	if s.Trial {
+		app.Quota = nil
+	}
+	return app
+}
+
 // ChargeOf is what a plan's attempts are charged as.
 func (p Plan) ChargeOf() ChargeKind {
 	switch p.Comparison {
@@ -238,6 +246,37 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 		return Session{}, Wrap(Internal, "read plan", err)
 	case p.App != app.ID:
 		return Session{}, Errorf(PlanForeign, "the plan belongs to another app")
+	case p.Retired:
+		return Session{}, Errorf(PlanUnknown, "the plan was retired and opens no sessions; the operator can bring it back")
+	}
+	return s.begin(ctx, app, Session{Plan: p, Redirect: to})
+}
+
+// Try makes a session of a plan that need not be stored, to try it: the page and the answers
+// are real, sources that are asked cost what they cost, and everything kept of it is marked as
+// the sandbox's, so that it is charged to no quota and counted in no total. Of an app in test mode it is
+// scripted. Codes: those of Open, NotSwitchedOn of a plan that cannot be tried alone.
+func (s *Service) Try(ctx context.Context, p Plan) (Session, error) {
+	if err := p.Validate(); err != nil {
+		return Session{}, Wrap(BadRequest, "the plan has a mistake", err)
+	}
+	if p.Retired {
+		return Session{}, Errorf(PlanUnknown, "the plan was retired and opens no sessions; bring it back first")
+	}
+	if !p.Triable() {
+		return Session{}, Errorf(NotSwitchedOn, "a plan with an image or an identity of the relying party's cannot be tried from the page alone")
+	}
+	app, err := s.AppByID(ctx, p.App)
+	if err != nil {
+		return Session{}, err
+	}
+	return s.begin(ctx, app, Session{Plan: p, Sandbox: true, Trial: !app.Test})
+}
+
+// begin makes a session of what ses says.
+func (s *Service) begin(ctx context.Context, app App, ses Session) (Session, error) {
+	p := ses.Plan
+	switch {
 	case p.Identity == IdentityDocument && s.Cards == nil:
 		return Session{}, Errorf(SourceMissing, "plan %s reads an identity document and this server has no reader", p.ID)
 	case p.Comparison == CompareAuthority && !app.Test:
@@ -252,7 +291,8 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 	if err != nil {
 		return Session{}, Wrap(Internal, "make data key", err)
 	}
-	ses := Session{Token: s.newToken(), App: app.ID, Plan: p, Protocol: viaOf(ctx), Opened: s.Now().UTC(), Redirect: to, Key: key, Sandbox: app.Test}
+	ses.Token, ses.App, ses.Protocol, ses.Opened, ses.Key = s.newToken(), app.ID, viaOf(ctx), s.Now().UTC(), key
+	ses.Sandbox = ses.Sandbox || app.Test
 	if err := s.Store.CreateSession(ctx, ses); err != nil {
 		return Session{}, Wrap(Internal, "store session", err)
 	}
@@ -722,7 +762,7 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 	}()
 	app, err := s.Store.App(ctx, ses.App)
 	if err == nil {
-		err = s.quota(ctx, app, ses.Plan.ChargeOf())
+		err = s.quota(ctx, ses.payer(app), ses.Plan.ChargeOf())
 	}
 	if err != nil {
 		s.fail(ctx, &f, Internal, "check quota", err)
@@ -795,7 +835,7 @@ func (s *Service) findings(ctx context.Context, ses *Session, ordinal int, c Cha
 			return f
 		}
 	case CompareAuthority:
-		if ses.Sandbox { // knows nobody but its own cases, and asks nobody
+		if ses.scripted() { // knows nobody but its own cases, and asks nobody
 			f.Identity = NoRecord
 			return f
 		}

@@ -247,7 +247,8 @@ type Session struct {
 	Watches   int       // times that a camera began to look for one
 	Read      []Charge  // of readings; Attempt is the one that they were made for
 	Key       []byte    // wrapped data key of its evidence and of its own record
-	Sandbox   bool      // of an app in test mode
+	Sandbox   bool      // kept apart from what counts: of an app in test mode, or a Trial
+	Trial     bool      // opened to try a plan, not by the relying party; answered for real and not by script
 	Erased    bool      // before it was due, by the operator: what is left of it is about to go
 }
 

@@ -134,8 +134,8 @@ func ParseCommonClaim(name, number string) (Claim, error) {
 }
 
 // OpenAs makes a session for a subject of the app's own naming. The plan is the app's for
-// declared identities that an authority's portrait is compared for; of several the first by
-// id. A face is opened for a claim that the identity source confirms, and never for another
+// declared identities that an authority's portrait is compared for; of several that are not
+// retired the first by id. A face is opened for a claim that the identity source confirms, and never for another
 // identity than the one verified for the subject before; the other purposes need that
 // identity. Each call counts against the subject's day. Codes: BadRequest, PlanUnknown,
 // SourceMissing, SourceFailed, SubjectForeign, SubjectUnverified, LimitSubject.
@@ -201,7 +201,7 @@ func (s *Service) OpenAs(ctx context.Context, app App, o Opening) (Session, erro
 // Where all of them answer that with the face only, the attempt will tell: Match. Of a
 // session in test mode the claim's case answers.
 func (s *Service) identityOf(ctx context.Context, ses *Session, c Claim) (Outcome, error) {
-	if ses.Sandbox {
+	if ses.scripted() {
 		a, err := rehearseVerify(c.Number)
 		if err != nil { // the attempt's
 			return Match, nil
@@ -242,7 +242,7 @@ func (s *Service) declaredPlan(ctx context.Context, app App) (Plan, error) {
 		return Plan{}, Wrap(Internal, "list plans", err)
 	}
 	for _, p := range plans {
-		if p.App == app.ID && p.Comparison == CompareAuthority && p.Identity == IdentityDeclared {
+		if p.App == app.ID && !p.Retired && p.Comparison == CompareAuthority && p.Identity == IdentityDeclared {
 			return p, nil
 		}
 	}

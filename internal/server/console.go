@@ -4,15 +4,28 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
+	"runtime"
 	"slices"
 
+	"shiren/internal/capture"
 	"shiren/internal/config"
 	"shiren/internal/console"
 	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
+	"shiren/internal/source/registry"
 	"shiren/web"
 )
+
+// openImports makes ready to take files of people over the network.
+func (s *Server) openImports() error {
+	s.imports = &registry.Intake{
+		Registry: s.Registry, Dir: filepath.Join(s.Config.Data, "imports"), Now: s.options.Now, Rand: s.options.Rand, Log: s.options.Log,
+		Workers: runtime.NumCPU(),
+	}
+	return s.imports.Open()
+}
 
 // openConsole builds the operators' page: what each of its areas stands on is given here.
 func (s *Server) openConsole() {
@@ -30,6 +43,8 @@ func (s *Server) openConsole() {
 		Counts:   s.Store,
 		Alarms:   s.alarmArea(),
 		Explorer: &console.Explorer{Store: s.Store, Handler: s.gateways, PublicURL: c.PublicURL, Rand: o.Rand},
+		Plans:    s.Data, Trials: s.Service, Apps: s.Data, Registry: s.Registry, Imports: s.imports,
+		CaptureURL: c.PublicURL, CapturePage: capture.Prefix + "/", Framed: c.Console.Address == "",
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()

@@ -49,20 +49,26 @@ func sameApp(a, b ekyc.App) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// putPlan stores a plan, unless the same one is there.
+// putPlan stores a plan as its next version, unless the same one is there.
 func (d *Data) putPlan(ctx context.Context, want ekyc.Plan) error {
-	have, err := d.Store.Plan(ctx, want.ID)
-	switch {
-	case err == nil:
-		want.Created = have.Created
-		if reflect.DeepEqual(want, have) {
-			return nil
+	for again := range 2 {
+		have, err := d.Store.Plan(ctx, want.ID)
+		switch {
+		case err == nil:
+			want.Created, want.Version = have.Created, have.Version
+			if reflect.DeepEqual(want, have) {
+				return nil
+			}
+		case !errors.Is(err, ekyc.ErrAbsent):
+			return fmt.Errorf("read plan %s: %w", want.ID, err)
 		}
-	case !errors.Is(err, ekyc.ErrAbsent):
-		return fmt.Errorf("read plan %s: %w", want.ID, err)
-	}
-	if err := d.Store.PutPlan(ctx, want); err != nil {
-		return fmt.Errorf("store the declared plan %s: %w", want.ID, err)
+		_, err = d.Store.ChangePlan(ctx, ekyc.PlanVersion{Plan: want, At: d.now().UTC()})
+		switch {
+		case err == nil:
+			return nil
+		case again == 1 || !errors.Is(err, ekyc.ErrConflict): // a node that starts beside this one declares the same
+			return fmt.Errorf("store the declared plan %s: %w", want.ID, err)
+		}
 	}
 	return nil
 }
@@ -103,7 +109,7 @@ func (s *Server) Demo(ctx context.Context) (app ekyc.App, ok bool, err error) {
 		return app, false, fmt.Errorf("read the demo app: %w", err)
 	}
 	if !s.Config.WantsDemo() {
-		if known && !app.Disabled && !s.declared(DemoApp) {
+		if known && !app.Disabled && !s.DeclaredApp(DemoApp) {
 			app.Disabled = true
 			s.options.Log.Info("the demo app of an earlier start is switched off", "app", string(app.ID))
 			return app, false, s.Store.PutApp(ctx, app)
@@ -139,13 +145,4 @@ func (s *Server) Demo(ctx context.Context) (app ekyc.App, ok bool, err error) {
 		}
 	}
 	return app, true, nil
-}
-
-func (d *Data) declared(id ekyc.AppID) bool {
-	for _, a := range d.Config.Apps {
-		if a.ID == string(id) {
-			return true
-		}
-	}
-	return false
 }

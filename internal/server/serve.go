@@ -210,6 +210,11 @@ func (s *Server) purging(ctx context.Context) {
 	tick := time.NewTicker(time.Duration(s.Config.Retention.PurgeInterval))
 	defer tick.Stop()
 	for {
+		if s.imports != nil {
+			if err := s.imports.Sweep(); err != nil {
+				s.options.Log.Error("uploads for the registry that nobody imported were not erased; it is tried again", "err", err)
+			}
+		}
 		switch e, err := s.Purge(ctx, s.options); {
 		case ctx.Err() != nil:
 			return

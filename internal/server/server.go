@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"shiren/internal/blob/file"
@@ -101,8 +102,10 @@ type Data struct {
 
 	Operators *operator.Service // who works at the console
 
-	now     func() time.Time
-	figures *metrics.Metrics // nil: nothing is counted
+	now      func() time.Time
+	rand     io.Reader
+	figures  *metrics.Metrics // nil: nothing is counted
+	changing sync.Mutex       // changes of apps and keys, which read before they write
 }
 
 // Open opens what is kept, creating it when absent, and brings the declared apps and
@@ -113,7 +116,7 @@ func Open(ctx context.Context, o Options) (_ *Data, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w; choose another with data in shiren.toml", err)
 	}
-	d := &Data{Config: c, now: o.Now, figures: o.figures}
+	d := &Data{Config: c, now: o.Now, rand: o.Rand, figures: o.figures}
 	if d.Sealer, err = seal.OpenFile(c.MasterKeyFile(), o.Rand); err != nil {
 		return nil, err
 	}
@@ -218,6 +221,7 @@ type Server struct {
 	options  Options
 	gateways http.Handler     // the vendors' interfaces
 	console  *console.Handler // nil: switched off
+	imports  *registry.Intake // of the console; nil where that is switched off
 	capture  *capture.Handler
 	alarms   alarms
 	served   *tls.Config    // what Serve serves with; nil without TLS and before
@@ -266,7 +270,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Log.Warn("the capture page is missing", "err", err)
 	}
 	s.capture = capture.New(s.Service, capture.Config{
-		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: c.FrameAncestors,
+		Now: o.Now, Log: o.Log, Pages: pages, MaxCaptures: c.Limits.Captures, Looks: c.Models.Parallel, FrameAncestors: ancestors(c),
 		Onward: map[string]capture.Hook{huawei.Opener: huawei.Onward(s.Service)},
 	})
 	if o.figures != nil {
@@ -276,9 +280,23 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.openGateways()
+	if c.Console.Enabled {
+		if err := s.openImports(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	s.openConsole()
 	s.Handler = s.routes(pages != nil)
 	return s, nil
+}
+
+// ancestors are the pages that may embed the capture page. The console shows it in a frame,
+// from the same origin.
+func ancestors(c config.Config) []string {
+	if len(c.FrameAncestors) == 0 || !c.Console.Enabled || slices.Contains(c.FrameAncestors, "'self'") {
+		return c.FrameAncestors
+	}
+	return append([]string{"'self'"}, c.FrameAncestors...)
 }
 
 func (s *Server) closeEngine() error {
@@ -298,6 +316,9 @@ func (s *Server) closeEngine() error {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.Config.Limits.ShutdownTimeout))
 	defer cancel()
+	if s.imports != nil {
+		s.imports.Close()
+	}
 	return errors.Join(s.capture.Shutdown(ctx), s.Data.Close(), s.closeEngine())
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"shiren/internal/ekyc"
 )
@@ -127,23 +128,103 @@ func (s *Store) openApp(id, keyText, docText string) (ekyc.App, error) {
 	return a, nil
 }
 
-// PutPlan inserts or replaces a plan by ID.
+// PutPlan inserts or replaces a plan by ID, as its next version, whatever the one before it
+// was. The moment is the plan's Created: see ChangePlan for one that has another.
 func (s *Store) PutPlan(ctx context.Context, p ekyc.Plan) error {
-	doc, err := marshal(p)
-	if err != nil {
-		return fmt.Errorf("put plan %s: %w", p.ID, err)
-	}
+	_, err := s.putPlan(ctx, ekyc.PlanVersion{Plan: p, At: p.Created}, false)
+	return err
+}
+
+// ChangePlan stores a plan as its next version. v.Plan.Version is the version that the change
+// was made to, 0 of a new plan; where that is not the current one the error is
+// ekyc.ErrConflict. A plan that says what the current one says makes no version. The plan
+// is returned as it is stored.
+func (s *Store) ChangePlan(ctx context.Context, v ekyc.PlanVersion) (ekyc.Plan, error) {
+	return s.putPlan(ctx, v, true)
+}
+
+func (s *Store) putPlan(ctx context.Context, v ekyc.PlanVersion, exact bool) (ekyc.Plan, error) {
+	id := v.Plan.ID
 	defer s.forgetCached()
-	err = s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `
+	var next ekyc.Plan
+	err := s.writer.do(ctx, func(q querier) error {
+		var old string
+		next = v.Plan
+		switch err := q.QueryRowContext(ctx, `select doc from plans where id = $1`+s.lock, id).Scan(&old); {
+		case errors.Is(err, sql.ErrNoRows):
+			if exact && v.Plan.Version != 0 {
+				return ekyc.ErrConflict
+			}
+			next.Version = 1
+		case err != nil:
+			return err
+		default:
+			have, err := decodePlan(old)
+			if err != nil {
+				return err
+			}
+			if exact && v.Plan.Version != have.Version {
+				return ekyc.ErrConflict
+			}
+			next.Version = have.Version
+			same, err := marshal(next)
+			if err != nil {
+				return err
+			}
+			if now, err := marshal(have); err == nil && string(now) == string(same) {
+				next = have
+				return nil
+			}
+			next.Version++
+		}
+		doc, err := marshal(next)
+		if err != nil {
+			return err
+		}
+		if _, err := q.ExecContext(ctx, `
 			insert into plans (id, app, doc) values ($1, $2, $3)
-			on conflict (id) do update set app = excluded.app, doc = excluded.doc`, p.ID, p.App, string(doc))
+			on conflict (id) do update set app = excluded.app, doc = excluded.doc`, id, next.App, string(doc)); err != nil {
+			return err
+		}
+		at := v.At.UnixMilli()
+		if v.At.IsZero() {
+			at = 0
+		}
+		_, err = q.ExecContext(ctx, `
+			insert into plan_versions (plan, version, at, account, name, note, doc) values ($1, $2, $3, $4, $5, $6, $7)`,
+			id, next.Version, at, v.By, v.Name, v.Note, string(doc))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("put plan %s: %w", p.ID, err)
+		return ekyc.Plan{}, fmt.Errorf("put plan %s: %w", id, err)
 	}
-	return nil
+	return next, nil
+}
+
+// PlanVersions lists the versions of a plan, newest first; none where there is no such plan.
+func (s *Store) PlanVersions(ctx context.Context, id ekyc.PlanID) ([]ekyc.PlanVersion, error) {
+	rows, err := s.read.QueryContext(ctx, `select version, at, account, name, note, doc from plan_versions where plan = $1 order by version desc`, id)
+	if err != nil {
+		return nil, fmt.Errorf("list versions of plan %s: %w", id, err)
+	}
+	list, err := collect(rows, func(r *sql.Rows) (v ekyc.PlanVersion, err error) {
+		var n int
+		var at int64
+		var doc string
+		if err := r.Scan(&n, &at, &v.By, &v.Name, &v.Note, &doc); err != nil {
+			return v, err
+		}
+		v.Plan, err = decodePlan(doc)
+		v.Plan.Version = n
+		if v.At = v.Plan.Created; at != 0 {
+			v.At = time.UnixMilli(at).UTC()
+		}
+		return v, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list versions of plan %s: %w", id, err)
+	}
+	return list, nil
 }
 
 // Plan reads a plan by ID.
@@ -188,6 +269,7 @@ func decodePlan(doc string) (ekyc.Plan, error) {
 		return ekyc.Plan{}, errDamaged
 	}
 	utc(&p.Created)
+	p.Version = max(p.Version, 1) // of plans from before there were versions
 	return p, nil
 }
 

@@ -162,12 +162,7 @@ func (r *Registry) Get(ctx context.Context, n cnid.Number) (Person, error) {
 
 // read reads and opens a record without its portrait.
 func (r *Registry) read(ctx context.Context, n cnid.Number) (record, Row, error) {
-	row, err := r.Shelf.Get(ctx, r.digest(n))
-	if err != nil {
-		return record{}, row, fmt.Errorf("read person: %w", err)
-	}
-	rec, err := r.open(row)
-	return rec, row, err
+	return r.byDigest(ctx, r.digest(n))
 }
 
 // portrait adds the image to an opened record that has one.

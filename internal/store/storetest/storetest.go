@@ -568,12 +568,14 @@ func plans(t *testing.T, s ekyc.Store) {
 	p := Full("x").Plan
 	p.ID = "p"
 	ok(t, s.PutPlan(ctx, p))
+	p.Version = 1
 	got, err := s.Plan(ctx, "p")
 	ok(t, err)
 	same(t, "Plan", got, p)
 	inUTC(t, "Plan", got)
 	p.MatchAt, p.Consent.Text = 0.5, nil
 	ok(t, s.PutPlan(ctx, p))
+	p.Version = 2
 	got, err = s.Plan(ctx, "p")
 	ok(t, err)
 	same(t, "Plan after a change", got, p)

@@ -11,6 +11,8 @@ export class ApiError extends Error {
     message: string,
     /** With the code "wait": in how many seconds another try may be made. */
     readonly after = 0,
+    /** Mistakes by setting, in the server's words. */
+    readonly fields: Record<string, string> = {},
   ) {
     super(message)
   }
@@ -59,12 +61,17 @@ async function send(method: string, path: string, body: unknown, o: CallOptions)
   }
   if (r.ok) return r
   const told: unknown = await r.json().catch(() => null)
-  const error = (told as { error?: { code?: string; message?: string; after?: number } } | null)?.error
+  const error = (
+    told as {
+      error?: { code?: string; message?: string; after?: number; fields?: Record<string, string> }
+    } | null
+  )?.error
   const fault = new ApiError(
     r.status,
     error?.code ?? 'system',
     error?.message ?? `HTTP ${r.status}`,
     error?.after,
+    error?.fields,
   )
   if (r.status === 401 && !o.quiet) signedOut.value++
   throw fault
