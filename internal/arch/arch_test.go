@@ -45,7 +45,8 @@ var rooms = []room{
 	{"internal/gateway/huawei", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/huawei"}},
 	{"internal/capture", []string{"shiren/internal/ekyc", "shiren/web", "github.com/coder/websocket/...", "golang.org/x/time/rate"}},
 	{"internal/operator", []string{"golang.org/x/crypto/argon2", "golang.org/x/text/unicode/norm", "github.com/pquerna/otp/..."}},
-	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
+	{"internal/dossier", []string{"shiren/internal/ekyc", "shiren/internal/cnid"}},
+	{"internal/console", []string{"shiren/internal/ekyc", "shiren/internal/dossier", "shiren/internal/operator", "shiren/internal/cnid", "shiren/web"}},
 	{"web", nil},
 	{"internal/engine", []string{"shiren/internal/ekyc", "shiren/internal/engine/...", "golang.org/x/sync/..."}},
 	{"internal/engine/card", []string{
@@ -65,7 +66,7 @@ var rooms = []room{
 		"shiren/internal/ekyc", "shiren/internal/cnid", "shiren/api/baidu", "shiren/api/juhe", "github.com/sony/gobreaker/v2",
 	}},
 	{"internal/store", []string{
-		"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/source/registry", "shiren/internal/source/upstream", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
+		"shiren/internal/ekyc", "shiren/internal/operator", "shiren/internal/cnid", "shiren/internal/source/registry", "shiren/internal/source/upstream", "github.com/mattn/go-sqlite3", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/...",
 	}},
 	{"internal/store/storetest", []string{"shiren/internal/ekyc", "shiren/internal/cnid", "github.com/google/go-cmp/..."}},
 	{"internal/blob/file", []string{"shiren/internal/ekyc"}},

@@ -44,7 +44,7 @@ type gate struct{ h *Handler }
 
 func (g *gate) Who(r *http.Request) (Person, bool, error) {
 	who, ok, err := g.h.actor(r)
-	return Person{Account: who.Account.ID, Name: who.Account.Name, Role: who.Account.Role}, ok, err
+	return Person{Account: who.Account.ID, SignIn: who.SignIn.ID, Name: who.Account.Name, Role: who.Account.Role}, ok, err
 }
 
 func (g *gate) Note(ctx context.Context, e operator.Entry) error {

@@ -41,6 +41,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
 	"shiren/web"
@@ -67,6 +68,7 @@ const MaxBody = 256 << 10
 // Person is who makes a call.
 type Person struct {
 	Account string // id
+	SignIn  string // id
 	Name    string
 	Role    operator.Role
 }
@@ -89,8 +91,11 @@ type Config struct {
 	// https, cookies are for https alone, also where a proxy ends TLS.
 	PublicURL string
 	Version   string // of the server, which the page shows
-	Now       func() time.Time
-	Log       *slog.Logger // nil: slog.Default
+	// Records and Signer are what the area of records stands on.
+	Records Records
+	Signer  *dossier.Signer
+	Now     func() time.Time
+	Log     *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
 }
@@ -138,6 +143,9 @@ func New(cfg Config) *Handler {
 		if err := h.cross.AddTrustedOrigin(cfg.PublicURL); err != nil {
 			h.log.Error("the console's public address is no origin, so browsers that say no more than where a call comes from are refused", "err", err)
 		}
+	}
+	if cfg.Records != nil && cfg.Signer != nil {
+		h.recordRoutes()
 	}
 	if cfg.Operators != nil {
 		h.accessRoutes()
@@ -276,19 +284,29 @@ func (h *Handler) change(pattern string, p operator.Permission, action string, n
 		if err != nil {
 			return nil, err
 		}
-		if err := c.note(action, object, reason, detail); err != nil {
-			return nil, err
-		}
-		v, err := f(c)
-		if err != nil {
-			// The caller may be gone already; the journal is not.
-			r := c.Request
-			c.Request = r.WithContext(context.WithoutCancel(r.Context()))
-			err = errors.Join(err, c.note(action+".failed", object, "", ""))
-			c.Request = r
-		}
-		return v, err
+		return c.journalled(action, object, reason, detail, func() (any, error) { return f(c) })
 	})
+}
+
+// journalled runs f only if a journal entry could be written. Where f fails, a second entry
+// with ".failed" behind the action says so.
+func (c *call) journalled(action, object, reason, detail string, f func() (any, error)) (any, error) {
+	if err := c.note(action, object, reason, detail); err != nil {
+		return nil, err
+	}
+	v, err := f()
+	if err != nil {
+		err = errors.Join(err, c.late(action+".failed", object, ""))
+	}
+	return v, err
+}
+
+// late notes what came of a call whose caller may be gone already; the journal is not.
+func (c *call) late(action, object, detail string) error {
+	r := c.Request
+	defer func() { c.Request = r }()
+	c.Request = r.WithContext(context.WithoutCancel(r.Context()))
+	return c.note(action, object, "", detail)
 }
 
 // note writes a journal entry about the call.

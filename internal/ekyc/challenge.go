@@ -59,6 +59,9 @@ type CueResponse struct {
 	Met  bool
 	Lag  time.Duration // from the cue to its answer
 	Size float64       // of the answer, in the unit of its kind: see Response
+	// Seen is, of flash, the mean colour of the skin while the cue was shown, as it differs
+	// from the presentation's drift: log(R/G) and log(B/G) in linear light.
+	Seen [2]float64
 }
 
 // Response is how a presentation answered a challenge. It is a finding with a verdict of

@@ -24,7 +24,16 @@ type Direct struct {
 	Compared bool    // a comparison score exists
 	Score    Score   // of the comparison
 	Asked    []Asked // of ChargeVerify: the sources, in order
-	Cost     int64   // of all that sources were asked, in millionths of the operator's currency
+	// Outcome is what an answered call came to: of ChargeElements all that was asked, of
+	// ChargeOCR Match where something was read. Calls whose relying party judges the score
+	// itself are judged as ElementsMatchAt would. Records of older releases have none.
+	Outcome Outcome
+	Why     Code  // why not Match
+	Cost    int64 // of all that sources were asked, in millionths of the operator's currency
+
+	// Keys are what the record can be found by while ResultKept lasts, beside ID and Ref. They
+	// travel with it to the store, which keeps digests of them apart, and never come back.
+	Keys []RecordKey
 }
 
 // Checked are the outcomes of the elements of a claim. Failed is what could not be checked.
@@ -63,6 +72,7 @@ func (s *Service) record(ctx context.Context, d Direct, err error) error {
 		return Wrap(Internal, "store the call's record", errors.Join(kept, err))
 	}
 	if s.Observer != nil {
+		d.Keys = nil // an observer is told nothing of the person
 		s.Observer.Answered(d)
 		s.charged(d.Charges())
 	}

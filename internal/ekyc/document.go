@@ -410,8 +410,12 @@ func (s *Service) ReadCard(ctx context.Context, t Token, side CardSide, image []
 	var late error
 	if _, err := s.update(ctx, t, func(ses *Session) error {
 		void, late = ses.finishReading(s.Now().UTC(), r)
+		if ses.Erased {
+			return errErased
+		}
 		return nil
 	}); err != nil {
+		s.unkept(ctx, r.evidence, err)
 		return CardReading{}, err
 	}
 	if r.answered && s.Observer != nil {
@@ -520,7 +524,10 @@ func (s *Service) Recognise(ctx context.Context, app App, image []byte, side Car
 	if err != nil {
 		return CardReading{}, s.record(ctx, d, wrapEngine("read document", err))
 	}
-	d.Answered = len(r.Words) > 0
+	if d.Answered = len(r.Words) > 0; d.Answered {
+		d.Outcome = Match
+	}
+	d.Keys = personKeys(nil, r.Words[CardName].Value, r.Words[CardNumber].Value)
 	return r, s.record(ctx, d, nil)
 }
 

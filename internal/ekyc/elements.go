@@ -62,6 +62,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 		return Elements{}, err
 	}
 	d := Direct{ID: q.LogID, Ref: q.Ref, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeElements, At: s.Now().UTC(), Sandbox: app.Test}
+	d.Keys = append(personKeys(nil, string(q.Claim.Name), string(q.Claim.Number)), RecordKey{FieldMobile, string(q.Mobile)})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SubmitTimeout)
 	defer cancel()
 	ctx = billed(WithCall(ctx, q.LogID))
@@ -76,6 +77,7 @@ func (s *Service) Elements(ctx context.Context, app App, q ElementsRequest) (Ele
 	}
 	if err == nil {
 		d.Answered, d.Elements, d.Compared, d.Score = e.Answered(), e.Checked, e.Compared, e.Score
+		d.Outcome, d.Why = e.verdict(), e.Why
 	}
 	if err := s.record(ctx, d, err); err != nil {
 		return Elements{}, err

@@ -140,7 +140,7 @@ func (c Challenge) flash(level Level, samples []Sample, r Response) Response {
 	for i, cue := range c.Cues {
 		dir := quadrants[seq[i]]
 		top := slices.Max(q[i][:])
-		got := CueResponse{N: cue.N, Lag: best, Met: q[i][seq[i]] == top && top > fitSteps/2}
+		got := CueResponse{N: cue.N, Lag: best, Seen: seen[i], Met: q[i][seq[i]] == top && top > fitSteps/2}
 		if most := float64(top - fitSteps/2); most > 0 {
 			got.Size = max(-1, float64(q[i][seq[i]]-fitSteps/2)/most)
 		}

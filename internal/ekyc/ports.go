@@ -200,6 +200,10 @@ type Subjects interface {
 	Subject(ctx context.Context, key string) (Subject, error)
 	// ForgetSubjects erases those whose Until is not after now and counts them.
 	ForgetSubjects(ctx context.Context, now time.Time) (int, error)
+	// SubjectsOf lists the keys of those whose Claim has a number, in no order.
+	SubjectsOf(ctx context.Context, n cnid.Number) ([]string, error)
+	// ForgetSubject erases one, with its data key. An absent one is success.
+	ForgetSubject(ctx context.Context, key string) error
 }
 
 // Requests remembers requests that must not be taken twice. Safe for concurrent use.

@@ -41,6 +41,10 @@ func (s *Service) Purge(ctx context.Context) (Purged, error) {
 		_, err := s.Counts.ForgetCounts(ctx, s.Now().Add(-ShortKept))
 		errs = append(errs, err)
 	}
+	if s.Records != nil {
+		_, err := s.Records.ForgetKeys(ctx, s.Now().Add(-ResultKept))
+		errs = append(errs, err)
+	}
 	seen := map[string]bool{}
 	for {
 		// What failed stays due and comes first again: ask for that many more.

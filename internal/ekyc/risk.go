@@ -647,6 +647,7 @@ type sighting struct {
 	at                        time.Time
 	app                       AppID
 	identity, device, address uint64
+	session                   uint64
 	face                      Template
 	frames                    []uint64
 }
@@ -681,6 +682,7 @@ func (s *Service) sighting(ses *Session, p Presented, frames []Frame, probe Temp
 	}
 	slices.Sort(x.frames)
 	x.frames = slices.Compact(x.frames)
+	x.session = digest("risk session", string(ses.Token))
 	if !ses.Plan.Risk {
 		return x
 	}
@@ -757,6 +759,27 @@ func (m *sightings) expire(now time.Time) {
 	m.forget(now)
 }
 
+// drop forgets a session's presentations before their time.
+func (m *sightings) drop(session uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = slices.DeleteFunc(m.list, func(x sighting) bool {
+		if x.session == session {
+			m.release(x)
+		}
+		return x.session == session
+	})
+}
+
+// release takes a presentation's frames out of what was seen. The lock is held.
+func (m *sightings) release(x sighting) {
+	for _, f := range x.frames {
+		if m.frames[f]--; m.frames[f] <= 0 {
+			delete(m.frames, f)
+		}
+	}
+}
+
 // remember adds a presentation. The lock is held.
 func (m *sightings) remember(x sighting) {
 	if m.frames == nil {
@@ -776,11 +799,7 @@ func (m *sightings) forget(now time.Time) {
 		n++
 	}
 	for _, x := range m.list[:n] {
-		for _, f := range x.frames {
-			if m.frames[f]--; m.frames[f] <= 0 {
-				delete(m.frames, f)
-			}
-		}
+		m.release(x)
 	}
 	m.list = slices.Delete(m.list, 0, n)
 }

@@ -466,6 +466,8 @@ func (s *Service) play(ctx context.Context, ses Session) (Session, error) {
 	})
 	if err == nil {
 		s.ended(&next, a)
+	} else {
+		s.unkept(ctx, f.Evidence, err)
 	}
 	return next, err
 }

@@ -42,6 +42,7 @@ type Service struct {
 	Keys     Keys           // needed by AppKeys
 	Counts   Counts         // nil: Purge leaves counts alone
 	Observer Observer       // nil: nobody is told
+	Records  Records        // needed by what operators do: see operations.go
 	Now      func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
@@ -272,6 +273,9 @@ func (s *Service) session(ctx context.Context, t Token) (Session, error) {
 // errUnknownToken is said of tokens that were never made and of another app's alike.
 var errUnknownToken = Errorf(TokenInvalid, "the token is unknown")
 
+// errErased is said of a session that is erased while something of it was under way.
+var errErased = Errorf(TokenInvalid, "the session was erased")
+
 func (s *Service) owned(ctx context.Context, app App, t Token) (Session, error) {
 	ses, err := s.session(ctx, t)
 	if err == nil && ses.App != app.ID {
@@ -480,6 +484,7 @@ func (s *Service) Compare(ctx context.Context, app App, a, b Picture, logID stri
 	}
 	c.LogID = logID
 	d.Answered, d.Compared, d.Score = true, true, c.Comparison.Score
+	d.Outcome, d.Why = answer{identity: Match, compared: true, comparison: c.Comparison}.outcome(ElementsMatchAt)
 	return *c, s.record(ctx, d, nil)
 }
 
@@ -667,11 +672,26 @@ func (s *Service) attempt(ctx context.Context, t Token, challenge string, kind L
 	})
 	if err == nil {
 		s.ended(&ses, a)
+	} else {
+		s.unkept(ctx, f.Evidence, err)
 	}
 	if err == nil && a.Outcome == Match && ses.Subject != "" {
 		s.certify(ctx, &ses)
 	}
 	return a, err
+}
+
+// unkept deletes the evidence of something that was not stored because its session was
+// erased meanwhile: nobody else knows its names. After other failures a purge finds it.
+func (s *Service) unkept(ctx context.Context, list []Evidence, why error) {
+	if CodeOf(why) != TokenInvalid {
+		return
+	}
+	for _, e := range list {
+		if err := s.Blobs.Delete(ctx, e.Ref); err != nil {
+			s.Log.WarnContext(ctx, "an image of an erased session was not deleted; it cannot be opened", "err", err)
+		}
+	}
 }
 
 // fail turns an error of the engine or a source into a finding and logs its cause.

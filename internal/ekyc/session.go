@@ -201,6 +201,7 @@ type Attempt struct {
 	Charges  []Charge
 	Kind     LivenessKind // of the presentation; "" where none came about
 	Demoted  bool         // Kind is the plan's Fallback
+	Cues     []Cue        // that the challenge had, as they were drawn; nil where it asked for nothing
 	Response *Response    // to the challenge; nil where none was judged
 	Risk     *Risk        // nil where it was not assessed
 	Document *Document    // as it stood; nil where none was read
@@ -247,10 +248,14 @@ type Session struct {
 	Read      []Charge  // of readings; Attempt is the one that they were made for
 	Key       []byte    // wrapped data key of its evidence and of its own record
 	Sandbox   bool      // of an app in test mode
+	Erased    bool      // before it was due, by the operator: what is left of it is about to go
 }
 
 // Until is when the session and all it holds must be erased.
 func (s *Session) Until() time.Time {
+	if s.Erased {
+		return s.Opened
+	}
 	last := s.Opened
 	for _, a := range s.Attempts {
 		for _, t := range []time.Time{a.Begun, a.Finished} {
@@ -392,7 +397,7 @@ func (s *Session) Answer(now time.Time, id string, kind LivenessKind, logID stri
 		return 0, c, err
 	}
 	a := &s.Attempts[ordinal-1]
-	a.Kind, a.Demoted = kind, kind == s.Plan.Fallback
+	a.Kind, a.Demoted, a.Cues = kind, kind == s.Plan.Fallback, c.Cues
 	return ordinal, c, nil
 }
 
@@ -424,6 +429,7 @@ func (s *Session) release() {
 
 // Finish decides the attempt from what was found and charges what was called. An
 // attempt that is finished already is returned as it is, so a repeat changes nothing.
+// A session that was erased meanwhile takes nothing more: TokenInvalid.
 func (s *Session) Finish(now time.Time, ordinal int, f Findings) (Attempt, error) {
 	if ordinal < 1 || ordinal > len(s.Attempts) {
 		return Attempt{}, Errorf(Internal, "the session has no attempt %d", ordinal)
@@ -431,6 +437,9 @@ func (s *Session) Finish(now time.Time, ordinal int, f Findings) (Attempt, error
 	a := &s.Attempts[ordinal-1]
 	if !a.Finished.IsZero() {
 		return *a, nil
+	}
+	if s.Erased {
+		return Attempt{}, errErased
 	}
 	if !now.Before(a.Lease) {
 		a.Finished, a.Outcome, a.Code = now, Failed, Interrupted

@@ -268,6 +268,7 @@ func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID
 		return v, err
 	}
 	d := Direct{ID: logID, Ref: ref, Protocol: viaOf(ctx), App: app.ID, Kind: ChargeVerify, At: s.Now().UTC(), Sandbox: app.Test}
+	d.Keys = personKeys(nil, string(c.Name), string(c.Number))
 	ctx = billed(WithCall(ctx, logID))
 	var a answer
 	var err error
@@ -283,6 +284,7 @@ func (s *Service) Verify(ctx context.Context, app App, c Claim, p Picture, logID
 	v.Identity, v.Comparison = a.identity, a.comparison
 	_, v.Code = a.outcome(0)
 	d.Answered, d.Compared, d.Score = true, a.compared, a.comparison.Score
+	d.Outcome, d.Why = a.outcome(ElementsMatchAt)
 	return v, s.record(ctx, d, nil)
 }
 

@@ -376,16 +376,22 @@ func (s *Service) veil(tag, text []byte) []byte {
 	return out
 }
 
+// receiptOf reads a receipt; ok is false for what is none of ours.
+func (s *Service) receiptOf(receipt string) (t Token, ordinal int, ok bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(receipt)
+	if err != nil || len(raw) != receiptTag+receiptText {
+		return "", 0, false
+	}
+	text := s.veil(raw[:receiptTag], raw[receiptTag:])
+	t, ordinal = Token(text[:24]), int(text[24])
+	return t, ordinal, subtle.ConstantTimeCompare([]byte(s.Receipt(t, ordinal)), []byte(receipt)) == 1
+}
+
 // Redeem returns the attempt that a receipt names. Codes: TokenInvalid (malformed, forged,
 // another app's, another purpose's, or erased), SubjectForeign.
 func (s *Service) Redeem(ctx context.Context, app App, purpose Purpose, who SubjectID, receipt string) (Attempt, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(receipt)
-	if err != nil || len(raw) != receiptTag+receiptText {
-		return Attempt{}, errUnknownToken
-	}
-	text := s.veil(raw[:receiptTag], raw[receiptTag:])
-	t, n := Token(text[:24]), int(text[24])
-	if s.Receipt(t, n) != receipt {
+	t, n, ok := s.receiptOf(receipt)
+	if !ok {
 		return Attempt{}, errUnknownToken
 	}
 	ses, err := s.owned(ctx, app, t)
@@ -403,8 +409,10 @@ func (s *Service) Redeem(ctx context.Context, app App, purpose Purpose, who Subj
 
 // DisclosureID is the id of the disclosure that a session came to: ten digits, as long as
 // the vendor allows.
-func (s *Service) DisclosureID(t Token) string {
-	d := s.Sealer.Digest("disclosure", []byte(t.Digest()))
+func (s *Service) DisclosureID(t Token) string { return disclosureID(s.Sealer, t) }
+
+func disclosureID(sealer Sealer, t Token) string {
+	d := sealer.Digest("disclosure", []byte(t.Digest()))
 	return fmt.Sprintf("%010d", binary.BigEndian.Uint64(d)%10_000_000_000)
 }
 

@@ -142,7 +142,7 @@ func (d *Data) core(o Options) *ekyc.Service {
 	s := &ekyc.Service{
 		Store: d.Store, Blobs: d.Blobs, Engine: o.Engine, Sealer: d.Sealer,
 		Videos: o.Videos, Cards: o.Cards, Now: o.Now, Rand: o.Rand, Log: o.Log, Sources: d.Sources, Order: d.Config.Order(),
-		Subjects: d.Store, Requests: d.Store, Keys: d.Store, Counts: d.Store,
+		Subjects: d.Store, Requests: d.Store, Keys: d.Store, Counts: d.Store, Records: d.Store,
 	}
 	if d.figures != nil {
 		s.Observer = d.figures

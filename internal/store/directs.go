@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,21 +10,29 @@ import (
 	"shiren/internal/ekyc"
 )
 
+// keyless is a direct call without what it is found by, which is kept apart and for a time only.
+type keyless struct {
+	ekyc.Direct
+	Keys *struct{} `json:",omitempty"`
+}
+
 // AddDirect adds the record of a direct call and its charges. One whose ID is there already
 // is left as it is.
 func (s *Store) AddDirect(ctx context.Context, d ekyc.Direct) error {
-	doc, err := marshal(d)
+	doc, err := marshal(keyless{Direct: d})
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
-	err = s.writer.do(ctx, func(q querier) error { return addDirect(ctx, q, &d, string(doc)) })
+	l := entry{d.Record(), d.Keys}
+	err = s.writer.do(ctx, func(q querier) error { return s.addDirect(ctx, q, &d, string(doc), l) })
 	if err != nil {
 		return fmt.Errorf("add direct call: %w", err)
 	}
+	s.remember(l)
 	return nil
 }
 
-func addDirect(ctx context.Context, q querier, d *ekyc.Direct, doc string) error {
+func (s *Store) addDirect(ctx context.Context, q querier, d *ekyc.Direct, doc string, l entry) error {
 	n, err := affected(q.ExecContext(ctx, `
 		insert into directs (id, ref, app, kind, at, doc) values ($1, $2, $3, $4, $5, $6)
 		on conflict (id) do nothing`,
@@ -35,6 +42,9 @@ func addDirect(ctx context.Context, q querier, d *ekyc.Direct, doc string) error
 	}
 	if n > 0 {
 		count(q, d.Counts())
+		if err := s.addLine(ctx, q, l); err != nil {
+			return err
+		}
 	}
 	return addCharges(ctx, q, d.Protocol, d.Charges())
 }
@@ -74,15 +84,10 @@ func (s *Store) Directs(ctx context.Context, d ekyc.DirectQuery) ([]ekyc.Direct,
 	}
 	list, err := collect(rows, func(r *sql.Rows) (ekyc.Direct, error) {
 		var doc string
-		var one ekyc.Direct
 		if err := r.Scan(&doc); err != nil {
-			return one, err
+			return ekyc.Direct{}, err
 		}
-		if err := json.Unmarshal([]byte(doc), &one); err != nil {
-			return one, errDamaged
-		}
-		utc(&one.At)
-		return one, nil
+		return decodeDirect(doc)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list direct calls: %w", err)

@@ -28,18 +28,18 @@ func (s *Store) Load(ctx context.Context, b Batch) error {
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	docs := make([]string, len(b.Directs))
+	docs, lines := make([]string, len(b.Directs)), make([]entry, len(b.Directs))
 	for i := range b.Directs {
-		doc, err := marshal(b.Directs[i])
+		doc, err := marshal(keyless{Direct: b.Directs[i]})
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
-		docs[i] = string(doc)
+		docs[i], lines[i] = string(doc), entry{b.Directs[i].Record(), b.Directs[i].Keys}
 	}
 	err = s.writer.do(ctx, func(q querier) error {
 		for i := range b.Sessions {
 			x := &sealed[i]
-			if err := createSession(ctx, q, &b.Sessions[i], x.digest, x.key, x.doc); err != nil {
+			if err := s.createSession(ctx, q, &b.Sessions[i], x.digest, x.key, x.doc, x.line); err != nil {
 				return err
 			}
 		}
@@ -51,7 +51,7 @@ func (s *Store) Load(ctx context.Context, b Batch) error {
 			}
 		}
 		for i := range b.Directs {
-			if err := addDirect(ctx, q, &b.Directs[i], docs[i]); err != nil {
+			if err := s.addDirect(ctx, q, &b.Directs[i], docs[i], lines[i]); err != nil {
 				return err
 			}
 		}
@@ -60,11 +60,20 @@ func (s *Store) Load(ctx context.Context, b Batch) error {
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
+	for _, x := range sealed {
+		s.remember(x.line)
+	}
+	for _, l := range lines {
+		s.remember(l)
+	}
 	return nil
 }
 
 // sealedSession is a session as it is written.
-type sealedSession struct{ digest, key, doc string }
+type sealedSession struct {
+	digest, key, doc string
+	line             entry
+}
 
 // sealAll seals sessions, a few at a time.
 func (s *Store) sealAll(list []ekyc.Session) ([]sealedSession, error) {
@@ -75,7 +84,7 @@ func (s *Store) sealAll(list []ekyc.Session) ([]sealedSession, error) {
 		wg.Go(func() {
 			for i := w; i < len(list) && errs[w] == nil; i += len(errs) {
 				x := &out[i]
-				x.digest = list[i].Token.Digest()
+				x.digest, x.line = list[i].Token.Digest(), s.sessionLine(&list[i])
 				x.key, x.doc, errs[w] = s.sealSession(x.digest, &list[i])
 			}
 		})
@@ -143,6 +152,11 @@ func (s *Store) removeSessions(ctx context.Context, app ekyc.AppID, each func(ek
 		}
 		last = page[len(page)-1].digest
 		err = s.writer.do(ctx, func(q querier) error {
+			for _, r := range page {
+				if err := dropLine(ctx, q, r.digest); err != nil {
+					return err
+				}
+			}
 			_, err := q.ExecContext(ctx, `delete from sessions where app = $1 and token_digest >= $2 and token_digest <= $3`, app, page[0].digest, last)
 			return err
 		})
@@ -167,6 +181,14 @@ func (s *Store) removeRows(ctx context.Context, table string, app ekyc.AppID) (n
 		}
 		last = ids[len(ids)-1]
 		err = s.writer.do(ctx, func(q querier) error {
+			for _, id := range ids {
+				if table != "directs" {
+					break
+				}
+				if err := dropLine(ctx, q, ekyc.DirectPrefix+id); err != nil {
+					return err
+				}
+			}
 			_, err := q.ExecContext(ctx, `delete from `+table+` where app = $1 and id >= $2 and id <= $3`, app, ids[0], last)
 			return err
 		})

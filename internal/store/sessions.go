@@ -30,15 +30,17 @@ func (s *Store) CreateSession(ctx context.Context, ses ekyc.Session) error {
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
-	err = s.writer.do(ctx, func(q querier) error { return createSession(ctx, q, &ses, digest, key, doc) })
+	l := s.sessionLine(&ses)
+	err = s.writer.do(ctx, func(q querier) error { return s.createSession(ctx, q, &ses, digest, key, doc, l) })
 	if err != nil {
 		return fmt.Errorf("create session: %w", err)
 	}
+	s.remember(l)
 	return nil
 }
 
 // createSession writes a session that was sealed under its token's digest.
-func createSession(ctx context.Context, q querier, ses *ekyc.Session, digest, key, doc string) error {
+func (s *Store) createSession(ctx context.Context, q querier, ses *ekyc.Session, digest, key, doc string, l entry) error {
 	n, err := affected(q.ExecContext(ctx, `
 		insert into sessions (token_digest, app, plan, opened, due, version, data_key, doc)
 		values ($1, $2, $3, $4, $5, 1, $6, $7) on conflict (token_digest) do nothing`,
@@ -50,7 +52,10 @@ func createSession(ctx context.Context, q querier, ses *ekyc.Session, digest, ke
 		return err
 	}
 	count(q, ses.CountsSince(ekyc.Tally{}))
-	return addCharges(ctx, q, ses.Protocol, ses.Charges())
+	if err := addCharges(ctx, q, ses.Protocol, ses.Charges()); err != nil {
+		return err
+	}
+	return s.addLine(ctx, q, l)
 }
 
 // Session reads a session by token.
@@ -70,18 +75,19 @@ func (s *Store) UpdateSession(ctx context.Context, t ekyc.Token, f func(*ekyc.Se
 	if err != nil {
 		return ekyc.Session{}, err
 	}
-	err = s.writer.do(ctx, func(q querier) error { return next.store(ctx, q) })
+	err = s.writer.do(ctx, func(q querier) error { return next.store(ctx, s, q) })
 	if errors.Is(err, errConflict) {
 		err = s.writer.do(ctx, func(q querier) error {
 			if next, err = s.update(ctx, q, digest, s.lock, f); err != nil {
 				return err
 			}
-			return next.store(ctx, q)
+			return next.store(ctx, s, q)
 		})
 	}
 	if err != nil {
 		return ekyc.Session{}, err
 	}
+	s.remember(next.to)
 	return next.session, nil
 }
 
@@ -93,6 +99,7 @@ type update struct {
 	session  ekyc.Session
 	charges  []ekyc.Charge // new ones
 	counts   []ekyc.Count  // without those of charges
+	was, to  entry
 }
 
 // update reads a session and runs f on it. An error of f is returned as it is.
@@ -105,7 +112,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 	for _, c := range ses.Charges() {
 		charged[c.ID] = true
 	}
-	token, tally := ses.Token, ses.Tally()
+	token, tally, was := ses.Token, ses.Tally(), s.sessionLine(&ses)
 	if err := f(&ses); err != nil {
 		return update{}, err
 	}
@@ -113,7 +120,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 		return update{}, fmt.Errorf("update session %v: the function changed its token", token)
 	}
 	toUTC(&ses)
-	u := update{digest: digest, from: version}
+	u := update{digest: digest, from: version, was: was, to: s.sessionLine(&ses)}
 	if u.key, u.doc, err = s.sealSession(digest, &ses); err != nil {
 		return update{}, fmt.Errorf("update session %v: %w", token, err)
 	}
@@ -131,7 +138,7 @@ func (s *Store) update(ctx context.Context, q querier, digest, lock string, f fu
 	return u, nil
 }
 
-func (u *update) store(ctx context.Context, q querier) error {
+func (u *update) store(ctx context.Context, s *Store, q querier) error {
 	n, err := affected(q.ExecContext(ctx, `
 		update sessions set due = $1, version = version + 1, data_key = $2, doc = $3
 		where token_digest = $4 and version = $5`,
@@ -142,6 +149,9 @@ func (u *update) store(ctx context.Context, q querier) error {
 	if err == nil {
 		count(q, u.counts)
 		err = addCharges(ctx, q, u.session.Protocol, u.charges)
+	}
+	if err == nil {
+		err = s.changeLine(ctx, q, u.was, u.to)
 	}
 	if err != nil {
 		return fmt.Errorf("update session %v: %w", u.session.Token, err)
@@ -278,8 +288,10 @@ func (s *Store) Forget(ctx context.Context, t ekyc.Token) error {
 
 func (s *Store) forget(ctx context.Context, digest string) error {
 	return s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `delete from sessions where token_digest = $1`, digest)
-		return err
+		if _, err := q.ExecContext(ctx, `delete from sessions where token_digest = $1`, digest); err != nil {
+			return err
+		}
+		return dropLine(ctx, q, digest)
 	})
 }
 

@@ -35,6 +35,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -95,6 +96,8 @@ type Store struct {
 	bearers  cache[string, ekyc.AppID]
 	switches cache[ekyc.ChargeKind, ekyc.Switch]
 	frozen   frozen
+	facets   facets
+	complete atomic.Bool // nothing of an older release lacks its record
 
 	quit chan struct{}
 	once sync.Once
@@ -136,6 +139,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.wg.Go(s.expire)
+	if err := s.startCatchUp(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	return s, nil
 }
 
@@ -210,7 +217,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 func openSQLite(path string, settings url.Values) (*sql.DB, error) {
 	settings.Set("_foreign_keys", "on")
 	settings.Set("_busy_timeout", fmt.Sprint(BusyTimeout.Milliseconds()))
-	settings.Set("_stmt_cache_size", "32") // more than there are statements
+	settings.Set("_stmt_cache_size", "64") // more than there are statements
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 	return sql.Open("sqlite3", "file:"+escaped+"?"+settings.Encode())
 }
@@ -280,6 +287,33 @@ func (s *Store) checkMaster(ctx context.Context) error {
 	if _, err := s.openApp(id, key, doc); err != nil {
 		return fmt.Errorf("the master key does not open this database: %w", err)
 	}
+	return nil
+}
+
+// startCatchUp makes the first of what an older release left to make, and goes on beside the
+// service if that was not all.
+func (s *Store) startCatchUp(ctx context.Context) error {
+	done, err := s.Complete(ctx)
+	if err == nil && !done {
+		done, err = s.catchUp(ctx)
+	}
+	if err != nil || done {
+		return err
+	}
+	s.wg.Go(func() {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		s.wg.Go(func() {
+			select {
+			case <-s.quit:
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+		for !done && err == nil { // after an error the next start goes on
+			done, err = s.catchUp(ctx)
+		}
+	})
 	return nil
 }
 

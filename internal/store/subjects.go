@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
 )
 
@@ -53,15 +55,15 @@ func (s *Store) updateSubject(ctx context.Context, q querier, key string, u *eky
 	}
 	if absent {
 		n, err := affected(q.ExecContext(ctx, `
-			insert into subjects (digest, due, data_key, doc) values ($1, $2, $3, $4) on conflict (digest) do nothing`,
-			key, u.Until.UnixMilli(), dataKey, doc))
+			insert into subjects (digest, due, data_key, doc, person) values ($1, $2, $3, $4, $5) on conflict (digest) do nothing`,
+			key, u.Until.UnixMilli(), dataKey, doc, s.person(u)))
 		if err == nil && n == 0 {
 			err = errConflict
 		}
 		return err
 	}
-	_, err = q.ExecContext(ctx, `update subjects set due = $1, data_key = $2, doc = $3 where digest = $4`,
-		u.Until.UnixMilli(), dataKey, doc, key)
+	_, err = q.ExecContext(ctx, `update subjects set due = $1, data_key = $2, doc = $3, person = $4 where digest = $5`,
+		u.Until.UnixMilli(), dataKey, doc, s.person(u), key)
 	return err
 }
 
@@ -93,6 +95,44 @@ func subjectUTC(u *ekyc.Subject) {
 	for i := range u.Disclosures {
 		utc(&u.Disclosures[i].Until)
 	}
+}
+
+// person is the name under which those are found who were verified with a number; "" where
+// the subject was not.
+func (s *Store) person(u *ekyc.Subject) string {
+	if u.Claim == nil {
+		return ""
+	}
+	return s.personOf(u.Claim.Number)
+}
+
+func (s *Store) personOf(n cnid.Number) string {
+	return toText(s.sealer.Digest("subject person", []byte(n)))
+}
+
+// SubjectsOf lists the keys of those who were verified with a number.
+func (s *Store) SubjectsOf(ctx context.Context, n cnid.Number) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, `select digest from subjects where person = $1 and person <> ''`, s.personOf(n))
+	if err != nil {
+		return nil, fmt.Errorf("list a person's subjects: %w", err)
+	}
+	list, err := collect(rows, func(r *sql.Rows) (key string, err error) { return key, r.Scan(&key) })
+	if err != nil {
+		return nil, fmt.Errorf("list a person's subjects: %w", err)
+	}
+	return list, nil
+}
+
+// ForgetSubject erases a subject with its data key. An absent one is success.
+func (s *Store) ForgetSubject(ctx context.Context, key string) error {
+	err := s.writer.do(ctx, func(q querier) error {
+		_, err := q.ExecContext(ctx, `delete from subjects where digest = $1`, key)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget subject: %w", err)
+	}
+	return nil
 }
 
 // ForgetSubjects erases the subjects that are due, with their data keys.

@@ -48,6 +48,9 @@ type Config struct {
 	Log     *slog.Logger
 }
 
+// Protocol is the gateway's name in records and counts: see ekyc.Via.
+const Protocol = "baidu"
+
 // Prefixes are the paths that the handler of New serves, each with all below it. The
 // page at /face/print/ is not among them.
 var Prefixes = []string{"/oauth/2.0/", "/rpc/2.0/brain/solution/faceprint/", "/solution/faceprint/", "/rest/2.0/face/", "/rest/2.0/ocr/"}
@@ -101,7 +104,7 @@ func New(core Core, cfg Config) http.Handler {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		if handle, ok := routes[path]; ok {
 			r.Pattern = path // as a ServeMux would: the wiring counts by it
-			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), "baidu")))
+			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), Protocol)))
 			return
 		}
 		f := scheme

@@ -22,6 +22,9 @@ import (
 // Opener is the word that sessions of this protocol have as ekyc.Session.Opener.
 const Opener = "huawei"
 
+// Protocol is the gateway's name in records and counts: see ekyc.Via.
+const Protocol = "huawei"
+
 // Core is what the gateway needs of ekyc.Service.
 type Core interface {
 	LogID() string
@@ -89,7 +92,7 @@ func New(core Core, cfg Config) http.Handler {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		if handle, ok := routes[path]; ok {
 			r.Pattern = path // as a ServeMux would: the wiring counts by it
-			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), "huawei")))
+			handle.ServeHTTP(w, r.WithContext(ekyc.Via(r.Context(), Protocol)))
 			return
 		}
 		unknown.ServeHTTP(w, r)

@@ -32,6 +32,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Protocol is the gateway's name in records and counts: see ekyc.Via.
+const Protocol = "juhe"
+
 // Prefixes are the paths that the handler of New serves, each with all below it.
 var Prefixes = []string{"/verifyface_mobile/", "/verifyface/", "/telecom/"}
 
@@ -53,14 +56,13 @@ func New(core Core, cfg Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		answer, ok := routes[path]
-		c := &call{r: r, route: path, logID: h.core.LogID(), at: h.now()}
+		c := &call{r: r.WithContext(ekyc.Via(r.Context(), Protocol)), route: path, logID: h.core.LogID(), at: h.now()}
 		if !ok {
 			c.route = "unknown"
 			h.refuse(w, c, ekyc.Errorf(ekyc.UnknownMethod, "there is no such interface; check the path"))
 			return
 		}
 		r.Pattern = path // as a ServeMux would: the wiring counts by it
-		c.r = r.WithContext(ekyc.Via(r.Context(), "juhe"))
 		reply, err := h.answer(w, c, answer)
 		if err != nil {
 			h.refuse(w, c, err)

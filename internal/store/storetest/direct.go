@@ -55,6 +55,7 @@ func directCalls(t *testing.T, s ekyc.Store) {
 	ok(t, s.AddDirect(ctx, full))
 	list, err := s.Directs(ctx, ekyc.DirectQuery{})
 	ok(t, err)
+	full.Keys = nil // which never come back
 	same(t, "Directs", list, []ekyc.Direct{full})
 	inUTC(t, "Directs", list)
 	if n := charged(t, s, full.App, full.Kind); n != 0 {

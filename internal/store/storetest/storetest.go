@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) ekyc.Store) {
 		{"plans", plans},
 		{"what a caller does to a result is the caller's affair", ownCopies},
 		{"cancelled", cancelled},
+		{"records", records},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
