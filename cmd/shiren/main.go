@@ -79,7 +79,7 @@ shiren.toml (see shiren.example.toml), into SHIREN_… variables, or into flags.
 	root.AddCommand(
 		a.serveCmd(), a.compareCmd(), a.livenessCmd(), a.idcardCmd(), a.benchCmd(), a.modelsCmd(), a.registryCmd(), a.sourceCmd(), a.appCmd(), a.planCmd(),
 		a.sessionCmd(), a.purgeCmd(), a.huaweiCmd(), a.doctorCmd(), a.versionCmd(), a.interfaceCmd(), a.sandboxCmd(), a.callCmd(),
-		a.consoleCmd(), a.auditCmd(),
+		a.consoleCmd(), a.auditCmd(), a.demoCmd(),
 	)
 	return root
 }

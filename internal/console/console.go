@@ -98,6 +98,8 @@ type Config struct {
 	Log     *slog.Logger // nil: slog.Default
 	// Pages holds index.html and assets/; nil where they were not built.
 	Pages fs.FS
+	// Counts is where statistics come from; nil leaves them out.
+	Counts Counts
 }
 
 // Handler is the room. Safe for concurrent use.
@@ -151,6 +153,9 @@ func New(cfg Config) *Handler {
 		h.accessRoutes()
 		h.accountRoutes()
 		h.journalRoutes()
+	}
+	if cfg.Counts != nil {
+		h.statisticsRoutes()
 	}
 	return h
 }

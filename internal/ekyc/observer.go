@@ -15,6 +15,9 @@ type Observer interface {
 	Ended(e Ended)
 	// Answered is told of each direct call, answered or not.
 	Answered(d Direct)
+	// Counted is told of what was counted of a session as it was stored: see
+	// Session.CountsSince. Of the sandbox nothing is counted.
+	Counted(list []Count)
 	// Charged is told of each charge of both, and of each reading of a document.
 	Charged(kind ChargeKind, sandbox bool)
 }
@@ -40,6 +43,13 @@ func (s *Service) ended(ses *Session, a Attempt) {
 		Took: a.Finished.Sub(a.Begun), Asked: a.Asked, Sandbox: ses.Sandbox,
 	})
 	s.charged(a.Charges)
+}
+
+// counted tells the observer of events of a session that was stored.
+func (s *Service) counted(list []Count) {
+	if s.Observer != nil && len(list) > 0 {
+		s.Observer.Counted(list)
+	}
 }
 
 // charged tells the observer of charges that were stored.

@@ -1,6 +1,7 @@
 package ekyc_test
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ type told struct {
 	ended   []ekyc.Ended
 	direct  []ekyc.Direct
 	charged []ekyc.ChargeKind
+	counts  map[string]int64 // by measure and label
 }
 
 func (o *told) Ended(e ekyc.Ended) { o.mu.Lock(); defer o.mu.Unlock(); o.ended = append(o.ended, e) }
@@ -23,6 +25,17 @@ func (o *told) Answered(d ekyc.Direct) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.direct = append(o.direct, d)
+}
+
+func (o *told) Counted(list []ekyc.Count) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.counts == nil {
+		o.counts = map[string]int64{}
+	}
+	for _, c := range list {
+		o.counts[string(c.Measure)+" "+c.Label] += c.N
+	}
 }
 
 func (o *told) Charged(k ekyc.ChargeKind, _ bool) {
@@ -78,6 +91,19 @@ func TestWhatSourcesCost(t *testing.T) {
 	}
 	if got, want := o.charged, []ekyc.ChargeKind{ekyc.ChargeVerify, ekyc.ChargeVerify, ekyc.ChargeElements}; !slices.Equal(got, want) {
 		t.Errorf("the observer was told of charges %v, want %v", got, want)
+	}
+	kept, err := k.Kept.Counts(k.Ctx, ekyc.CountQuery{By: ekyc.GroupBy{Plan: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int64{}
+	for _, c := range kept {
+		if c.Plan != "" && c.Measure != ekyc.CountCharge { // of sessions
+			counts[string(c.Measure)+" "+c.Label] += c.N
+		}
+	}
+	if !maps.Equal(o.counts, counts) || counts["funnel passed"] != 1 {
+		t.Errorf("the observer was told of %v, and kept is %v", o.counts, counts)
 	}
 	if len(o.ended) != 1 || o.ended[0].Outcome != ekyc.Match || o.ended[0].Kind != ekyc.ChargeVerify || len(o.direct) != 2 {
 		t.Errorf("the observer was told of %+v and %d direct calls, want one match and two", o.ended, len(o.direct))

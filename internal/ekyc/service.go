@@ -256,6 +256,7 @@ func (s *Service) Open(ctx context.Context, app App, plan PlanID, to Redirect) (
 	if err := s.Store.CreateSession(ctx, ses); err != nil {
 		return Session{}, Wrap(Internal, "store session", err)
 	}
+	s.counted(ses.CountsSince(Tally{}))
 	return ses, nil
 }
 
@@ -286,13 +287,20 @@ func (s *Service) owned(ctx context.Context, app App, t Token) (Session, error) 
 
 // update runs f in the store's atomic update and gives other failures a code.
 func (s *Service) update(ctx context.Context, t Token, f func(*Session) error) (Session, error) {
-	ses, err := s.Store.UpdateSession(ctx, t, f)
+	var before Tally // of what the last run of f was given: the one that is stored
+	ses, err := s.Store.UpdateSession(ctx, t, func(ses *Session) error {
+		before = ses.Tally()
+		return f(ses)
+	})
 	if errors.Is(err, ErrAbsent) {
 		return Session{}, errUnknownToken
 	}
 	var e *Error
 	if err != nil && !errors.As(err, &e) {
 		return Session{}, Wrap(Internal, "update session", err)
+	}
+	if err == nil && s.Observer != nil {
+		s.counted(ses.CountsSince(before))
 	}
 	return ses, err
 }

@@ -190,7 +190,11 @@ func (s *Service) OpenAs(ctx context.Context, app App, o Opening) (Session, erro
 			ses.Expect = &o.Expect
 		}
 	}
-	return ses, Wrap(Internal, "store session", s.Store.CreateSession(ctx, ses))
+	if err := s.Store.CreateSession(ctx, ses); err != nil {
+		return ses, Wrap(Internal, "store session", err)
+	}
+	s.counted(ses.CountsSince(Tally{}))
+	return ses, nil
 }
 
 // identityOf asks the sources of a session's plan whether name and number belong together.

@@ -47,6 +47,13 @@ type Metrics struct {
 	elements      *prometheus.CounterVec
 	charges       *prometheus.CounterVec
 	answers       *prometheus.CounterVec
+	answerTime    *prometheus.HistogramVec
+	sessions      *prometheus.CounterVec
+	steps         *prometheus.CounterVec
+	attacks       *prometheus.CounterVec
+	readings      *prometheus.CounterVec
+	live          *prometheus.CounterVec
+	scores        *prometheus.CounterVec
 	engineTime    *prometheus.HistogramVec
 	engineErrors  *prometheus.CounterVec
 	engineRunning *prometheus.GaugeVec
@@ -90,6 +97,13 @@ func New() *Metrics {
 	m.elements = counter("elements_total", "What direct calls found of each element of an identity.", "element", "outcome", "sandbox")
 	m.charges = counter("charges_total", "Charges written to the ledger, by kind.", "kind", "sandbox")
 	m.answers = counter("source_answers_total", "What sources said of people who were verified, the registry included.", "source", "outcome", "code")
+	m.answerTime = histogram("source_answer_seconds", "How long sources took to say something of people who were verified, the registry included.", sourceBounds, "source")
+	m.sessions = counter("sessions_total", "Sessions that were opened, by the plan's kind of liveness.", "liveness")
+	m.steps = counter("page_steps_total", "Sessions that reached a step of the page for the first time.", "step")
+	m.attacks = counter("attacks_total", "Attempts that liveness, challenge or risk refused.", "code")
+	m.readings = counter("card_readings_total", "Readings of identity documents in sessions, by code; empty for those that worked.", "code")
+	m.live = counter("liveness_scores_total", "Silent liveness scores of attempts, by tenth: 9 is 0.9 to 1.", "tenth")
+	m.scores = counter("comparison_scores_total", "Comparison scores of attempts and direct calls, by twentieth: 19 is 0.95 to 1.", "twentieth")
 	m.engineTime = histogram("engine_seconds", "How long measurements took, waiting for a turn included.", engineBounds, "doing")
 	m.engineErrors = counter("engine_errors_total", "Measurements that failed, by code; busy is over capacity.", "doing", "code")
 	m.engineRunning = gauge("engine_in_flight", "Measurements under way or waiting for a turn.", "doing")
@@ -147,6 +161,7 @@ func (m *Metrics) Answered(d ekyc.Direct) {
 	m.direct.WithLabelValues(string(d.Kind), strconv.FormatBool(d.Answered), string(d.Code), sandbox).Inc()
 	m.directTime.WithLabelValues(string(d.Kind)).Observe(d.Took.Seconds())
 	m.asked(d.Asked)
+	m.Counted(d.Counts())
 	if d.Kind != ekyc.ChargeElements || d.Code != ekyc.OK {
 		return
 	}
@@ -157,9 +172,35 @@ func (m *Metrics) Answered(d ekyc.Direct) {
 	}
 }
 
+// Counted counts those events that have no figure of their own elsewhere: what the console shows
+// of them is the same.
+func (m *Metrics) Counted(list []ekyc.Count) {
+	for _, c := range list {
+		var v *prometheus.CounterVec
+		switch c.Measure {
+		case ekyc.CountOpened:
+			v = m.sessions
+		case ekyc.CountFunnel:
+			v = m.steps
+		case ekyc.CountAttack:
+			v = m.attacks
+		case ekyc.CountReading:
+			v = m.readings
+		case ekyc.CountLiveness:
+			v = m.live
+		case ekyc.CountComparison:
+			v = m.scores
+		default:
+			continue
+		}
+		v.WithLabelValues(c.Label).Add(float64(c.N))
+	}
+}
+
 func (m *Metrics) asked(list []ekyc.Asked) {
 	for _, a := range list {
 		m.answers.WithLabelValues(a.Source, string(a.Outcome), string(a.Code)).Inc()
+		m.answerTime.WithLabelValues(a.Source).Observe(a.Took.Seconds())
 	}
 }
 

@@ -25,6 +25,7 @@ func (s *Server) openConsole() {
 	}
 	s.console = console.New(console.Config{
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
+		Counts: s.Store,
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()

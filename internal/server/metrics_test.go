@@ -139,6 +139,11 @@ func TestFigures(t *testing.T) {
 		`shiren_source_answers_total{code="",outcome="match",source="them"}`:                                    "1",
 		`shiren_source_answers_total{code="source_failed",outcome="failed",source="them"}`:                      "6",
 		`shiren_source_calls_total{charged="true",code="",interface="/verifyface/verify",source="them"}`:        "1",
+		`shiren_source_answer_seconds_count{source="them"}`:                                                     "7",
+		`shiren_sessions_total{liveness="silent"}`:                                                              "2",
+		`shiren_page_steps_total{step="opened"}`:                                                                "1",
+		`shiren_page_steps_total{step="passed"}`:                                                                "1",
+		`shiren_liveness_scores_total{tenth="9"}`:                                                               "1",
 		`shiren_source_call_seconds_count{source="them"}`:                                                       "6",
 		`shiren_source_cost_total{source="them"}`:                                                               "2.1", // what is not known counts as charged
 		`shiren_source_spared_total{source="them"}`:                                                             "1",

@@ -129,3 +129,25 @@ func BenchmarkRead(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkFinish ends an attempt with a source's answer, a charge and scores in every second
+// update, and begins it anew in the others.
+func BenchmarkFinish(b *testing.B) {
+	databases(b, func(b *testing.B, s ekyc.Store) {
+		token := fixed(b, s)
+		bench(b, func(i int64) error {
+			_, err := s.UpdateSession(b.Context(), token(i), func(ses *ekyc.Session) error {
+				a := &ses.Attempts[0]
+				if a.Kind = ekyc.LivenessSilent; !a.Finished.IsZero() {
+					a.Finished, a.Charges = time.Time{}, nil
+					return nil
+				}
+				a.Finished = a.Begun.Add(time.Second)
+				a.Asked = []ekyc.Asked{{Source: "registry", Outcome: ekyc.Match, Took: 20 * time.Millisecond, Cost: 1}}
+				a.Charges = []ekyc.Charge{{ID: fmt.Sprint("charge", i), App: "10001", Plan: "demo", Kind: ekyc.ChargeMatch, At: a.Finished}}
+				return nil
+			})
+			return err
+		})
+	})
+}

@@ -429,7 +429,7 @@ func New(t testing.TB) *Kit {
 	}
 	k.Service = &ekyc.Service{
 		Store: st, Blobs: blobs, Engine: k.Engine, Sealer: sealer, Identity: k.Authority, Portrait: k.Authority, Mobile: k.Mobiles, Cards: k.Reader,
-		Subjects: st, Requests: st, Keys: st, Records: st,
+		Subjects: st, Requests: st, Keys: st, Counts: st, Records: st,
 		Now: k.Clock.Now, Rand: chance, Log: slog.New(slog.NewTextHandler(k.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, a := range []ekyc.App{k.App, k.Other} {

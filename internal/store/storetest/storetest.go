@@ -42,6 +42,8 @@ func Run(t *testing.T, open func(t *testing.T) ekyc.Store) {
 		{"an API key has one app", apiKeyUnique},
 		{"a bearer key has one app", bearerKeys},
 		{"direct calls", directCalls},
+		{"counts", counts},
+		{"concurrent counts", concurrentCounts},
 		{"reserved calls", reserved},
 		{"switches", switches},
 		{"plans", plans},
