@@ -8,6 +8,7 @@ import (
 
 	"shiren/internal/config"
 	"shiren/internal/console"
+	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
 	"shiren/web"
@@ -25,7 +26,7 @@ func (s *Server) openConsole() {
 	}
 	s.console = console.New(console.Config{
 		Operators: s.Operators, PublicURL: c.ConsoleURL(), Version: o.Version, Now: o.Now, Log: o.Log, Pages: pages,
-		Counts: s.Store,
+		Counts: s.Store, Records: s.Service, Signer: dossier.NewSigner(s.Sealer),
 	})
 	if c.Console.Address != "" {
 		mux := http.NewServeMux()
