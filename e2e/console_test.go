@@ -191,7 +191,8 @@ func consoleTabOf(t *testing.T, name string) *desk {
 
 // watchFaults remembers what a page of the console must never do.
 const watchFaults = `window.faults = []
-addEventListener('error', (e) => faults.push('error: ' + e.message))
+// What an observer of sizes leaves to the next frame is no fault.
+addEventListener('error', (e) => e.message.startsWith('ResizeObserver loop') || faults.push('error: ' + e.message))
 addEventListener('unhandledrejection', (e) => faults.push('rejected: ' + e.reason))
 document.addEventListener('securitypolicyviolation', (e) => faults.push('policy: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber + ' ' + e.sample))`
 
