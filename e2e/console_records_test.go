@@ -254,3 +254,17 @@ func sandboxed(t *testing.T, o *office) (n int) {
 	return n
 }
 
+// TestConsoleFirstLoad: signing in and the list of records after it cost at most 450 kB. How long
+// that takes says as much of what else the machine does, so it is told and not judged.
+func TestConsoleFirstLoad(t *testing.T) {
+	t.Parallel()
+	d := consoleTab(t)
+	d.visit("/records")
+	do(t, d.ctx, "see records", poll(`document.querySelectorAll('tbody tr').length > 0`))
+	const loaded = `performance.getEntries().filter((e) => e.transferSize !== undefined && !e.name.includes('/api/')).reduce((n, e) => n + e.transferSize, 0)`
+	bytes := get(t, d.ctx, "sum what was loaded", chromedp.Evaluate[int](loaded))
+	if bytes < 50_000 || bytes > 450_000 {
+		t.Errorf("%d bytes were loaded, want at most 450000 and not next to nothing", bytes)
+	}
+	t.Logf("first load of the records: %d bytes with headers; %d ms to the list", bytes, get(t, d.ctx, "read the clock", chromedp.Evaluate[int](`Math.round(performance.now())`)))
+}
