@@ -232,7 +232,16 @@ func (d *desk) see(selector string) string {
 
 func (d *desk) click(selector string) {
 	d.t.Helper()
-	do(d.t, d.ctx, "click "+selector, chromedp.WaitEnabled(selector), chromedp.Click(selector))
+	do(d.t, d.ctx, "click "+selector, chromedp.WaitEnabled(selector), bare(selector), chromedp.Click(selector))
+}
+
+// bare waits until nothing lies over an element: a dialog that closes does for a while.
+func bare(selector string) step {
+	return poll(fmt.Sprintf(`((e) => {
+		e?.scrollIntoView({ block: 'center' })
+		const r = e?.getBoundingClientRect()
+		return !!r && e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))
+	})(document.querySelector(%q))`, selector))
 }
 
 // fill replaces what a field holds.
@@ -246,7 +255,7 @@ func (d *desk) fill(selector, text string) {
 func (d *desk) choose(name, words string) {
 	d.t.Helper()
 	option := fmt.Sprintf(`[...document.querySelectorAll('[role="option"]')].find((e) => e.checkVisibility() && e.textContent.trim() === %q)`, words)
-	do(d.t, d.ctx, "choose "+words, chromedp.WaitVisible(id(name)), chromedp.Click(id(name)), poll(`!!`+option),
+	do(d.t, d.ctx, "choose "+words, chromedp.WaitVisible(id(name)), bare(id(name)), chromedp.Click(id(name)), poll(`!!`+option),
 		chromedp.Evaluate[chromedp.Void](`void `+option+`.click()`), poll(`!`+option))
 }
 
