@@ -192,7 +192,8 @@ func consoleTabOf(t *testing.T, name string) *desk {
 
 // watchFaults remembers what a page of the console must never do.
 const watchFaults = `window.faults = []
-addEventListener('error', (e) => faults.push('error: ' + e.message))
+// What an observer of sizes leaves to the next frame is no fault.
+addEventListener('error', (e) => e.message.startsWith('ResizeObserver loop') || faults.push('error: ' + e.message))
 addEventListener('unhandledrejection', (e) => faults.push('rejected: ' + e.reason))
 document.addEventListener('securitypolicyviolation', (e) => faults.push('policy: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber + ' ' + e.sample))`
 
@@ -232,7 +233,16 @@ func (d *desk) see(selector string) string {
 
 func (d *desk) click(selector string) {
 	d.t.Helper()
-	do(d.t, d.ctx, "click "+selector, chromedp.WaitEnabled(selector), chromedp.Click(selector))
+	do(d.t, d.ctx, "click "+selector, chromedp.WaitEnabled(selector), bare(selector), chromedp.Click(selector))
+}
+
+// bare waits until nothing lies over an element: a dialog that closes does for a while.
+func bare(selector string) step {
+	return poll(fmt.Sprintf(`((e) => {
+		e?.scrollIntoView({ block: 'center' })
+		const r = e?.getBoundingClientRect()
+		return !!r && e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))
+	})(document.querySelector(%q))`, selector))
 }
 
 // fill replaces what a field holds.
@@ -246,7 +256,7 @@ func (d *desk) fill(selector, text string) {
 func (d *desk) choose(name, words string) {
 	d.t.Helper()
 	option := fmt.Sprintf(`[...document.querySelectorAll('[role="option"]')].find((e) => e.checkVisibility() && e.textContent.trim() === %q)`, words)
-	do(d.t, d.ctx, "choose "+words, chromedp.WaitVisible(id(name)), chromedp.Click(id(name)), poll(`!!`+option),
+	do(d.t, d.ctx, "choose "+words, chromedp.WaitVisible(id(name)), bare(id(name)), chromedp.Click(id(name)), poll(`!!`+option),
 		chromedp.Evaluate[chromedp.Void](`void `+option+`.click()`), poll(`!`+option))
 }
 
@@ -269,10 +279,12 @@ func (d *desk) check(name string) {
 	emulate(d.t, d.ctx, "prefers-color-scheme", "light")
 	d.size(360, 780)
 	do(d.t, d.ctx, "settle", poll(`innerWidth === 360`))
-	if over := get(d.t, d.ctx, "measure", chromedp.Evaluate[string](`(() => {
+	if over := get(d.t, d.ctx, "measure", chromedp.Evaluate[string](`(async () => {
+		// Tables and charts follow a frame later.
+		for (let i = 0; i < 100 && document.documentElement.scrollWidth > 360; i++) await new Promise((f) => setTimeout(f, 50))
 		if (document.documentElement.scrollWidth <= 360) return ''
 		return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > 361).slice(0, 4).map((e) => e.outerHTML.slice(0, 120)).join(' | ') || 'something'
-	})()`)); over != "" {
+	})()`, chromedp.EvalAwaitPromise)); over != "" {
 		d.t.Errorf("%s: wider than a phone: %s", name, over)
 	}
 	d.picture(name + "-phone")
@@ -289,7 +301,7 @@ func (d *desk) picture(name string) {
 		return
 	}
 	// Charts follow their boxes a frame later.
-	do(d.t, d.ctx, "draw", chromedp.Evaluate[chromedp.Void](`new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(f, 350))))`, chromedp.EvalAwaitPromise))
+	do(d.t, d.ctx, "draw", chromedp.Evaluate[chromedp.Void](`new Promise((f) => (scrollTo(0, 0), requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(f, 350)))))`, chromedp.EvalAwaitPromise))
 	png := get(d.t, d.ctx, "screenshot "+name, chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(dir, "console-"+name+".png"), png, 0o644); err != nil {
 		d.t.Fatal(err)

@@ -431,6 +431,14 @@ func (s *story) respond(c ekyc.Challenge, code ekyc.Code) *ekyc.Response {
 		case c.Kind != ekyc.LivenessFlash:
 			got.Lag, got.Size = between(r, 0.3, 1.1), 1.1+1.6*r.Float64()
 		}
+		if c.Kind == ekyc.LivenessFlash { // the skin follows the screen as far as the cue's size says
+			for i, against := range []int{0, 2} {
+				got.Seen[i] = x.Skin * got.Size
+				if cue.Colour[against] < cue.Colour[1] {
+					got.Seen[i] = -got.Seen[i]
+				}
+			}
+		}
 		x.Cues = append(x.Cues, got)
 	}
 	return x

@@ -24,6 +24,8 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Do not lead to the sign-in page when nobody is signed in. */
   quiet?: boolean
+  /** The page asks by itself: the call does not keep the sign-in from ending for want of use. */
+  background?: boolean
   /** In ms; 30 s unless said. */
   timeout?: number
 }
@@ -45,7 +47,11 @@ async function send(method: string, path: string, body: unknown, o: CallOptions)
     method,
     credentials: 'same-origin',
     signal: o.signal ? AbortSignal.any([o.signal, stop]) : stop,
-    headers: { 'Shiren-Console': '1', Accept: 'application/json' },
+    headers: {
+      'Shiren-Console': '1',
+      Accept: 'application/json',
+      ...(o.background ? { 'Shiren-Background': '1' } : {}),
+    },
   }
   if (body instanceof Blob || body instanceof FormData) init.body = body
   else if (method !== 'GET') {
