@@ -116,7 +116,7 @@ func (s *Store) Remove(ctx context.Context, app ekyc.AppID, each func(ekyc.Sessi
 	err = s.writer.do(ctx, func(q querier) error {
 		for _, statement := range []string{
 			`delete from counts where app = $1`, `delete from charge_totals where app = $1`, `delete from app_keys where app = $1`,
-			`delete from plans where app = $1`, `delete from apps where id = $1`,
+			`delete from plan_versions where plan in (select id from plans where app = $1)`, `delete from plans where app = $1`, `delete from apps where id = $1`,
 		} {
 			if _, err := q.ExecContext(ctx, statement, app); err != nil {
 				return err
