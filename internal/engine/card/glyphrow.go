@@ -213,16 +213,6 @@ func firstInk(ink []float32, w, h, from int) int {
 	return w
 }
 
-// lastInk is one past the column where it ends.
-func lastInk(ink []float32, w, h int) int {
-	for x := w - 1; x > 0; x-- {
-		if inked(ink, w, h, x) && inked(ink, w, h, x-1) {
-			return x + 1
-		}
-	}
-	return 0
-}
-
 // inked tells whether a column holds part of a stroke.
 func inked(ink []float32, w, h, x int) bool {
 	sum := float32(0)
