@@ -60,10 +60,11 @@ go_tests walks "walks in a browser, in real time:" -parallel 16 ./e2e >"$work/wa
 walks=$!
 renice -n 10 -p $$ >/dev/null 2>&1
 
-# What measures costs and plays many sessions is too slow under the race detector: all that
-# it calls is raced by other packages' tests. Simulations are short there, and whole here.
+# What measures costs, plays many sessions, reads many pictures, runs whole programs or sends one
+# request after another is too slow under the race detector: all that it calls is raced by other
+# packages' tests. Simulations are short there, and whole here.
 # It waits for clocks half of its time, so that it runs beside what follows.
-long='^shiren/(cmd/shiren|internal/bench(/.*)?)$'
+long='^shiren/(cmd/shiren|conformance/.*|internal/bench(/.*)?|internal/engine/card|internal/explorer)$'
 mapfile -t raced < <(go list ./... | grep -Ev "^shiren/e2e$|$long")
 mapfile -t plain < <(go list ./... | grep -E "$long")
 go_tests whole "go tests that are long or whole, without the race detector:" "${plain[@]}" ./internal/ekyc >"$work/whole.out" 2>&1 &
