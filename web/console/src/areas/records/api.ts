@@ -198,7 +198,15 @@ export interface Grant {
 }
 
 export interface Erasure {
-  receipt: { sessions: number; evidence: number; subjects: number; calls: number; noise: number; at: string }
+  receipt: {
+    at: string
+    person: string // digest of the number; "" where one record was erased
+    sessions: number
+    evidence: number
+    subjects: number
+    calls: number
+    noise: number // sessions with a picture that was not deleted and that nobody can open
+  }
   file: string
 }
 
@@ -219,3 +227,5 @@ export const picture = (id: string, ref: string, grant: Grant) =>
 export const exportRecord = (id: string, masked: boolean, images: boolean, reason: string) =>
   api.file('POST', `${at(id)}/export`, { masked, images, reason }, { timeout: 300_000 })
 export const erase = (id: string, reason: string) => api.post<Erasure>(`${at(id)}/erase`, { reason })
+export const erasePerson = (number: string, name: string, reason: string) =>
+  api.post<Erasure>('/persons/erase', { number, name, reason }, { timeout: 300_000 })

@@ -10,6 +10,12 @@ export const routes: AreaRoute[] = [
     meta: { permission: 'read_records', title: { 'zh-CN': '记录查询', en: 'Records' } },
   },
   {
+    path: 'records/erase-person',
+    name: 'erase-person',
+    component: () => import('./ErasePersonView.vue'),
+    meta: { permission: 'erase_records', title: { 'zh-CN': '清除个人数据', en: 'Erase a person' } },
+  },
+  {
     path: 'records/:id',
     name: 'record',
     component: () => import('./RecordView.vue'),

@@ -79,7 +79,9 @@ export const revealPerson = (id: string, reason: string) => api.post<Revealed>(`
 export const removePerson = (id: string, reason: string) => api.del(of(id), { reason })
 export const putPerson = (p: PersonChange) =>
   api.post<{ person: Person; changed: boolean }>('/registry/people', p, { timeout: 120_000 })
-export const listImports = (signal: AbortSignal) => api.get<Page<Import>>('/registry/imports', {}, { signal })
+/** background: the page asks by itself. */
+export const listImports = (signal: AbortSignal, background: boolean) =>
+  api.get<Page<Import>>('/registry/imports', {}, { signal, background })
 export const makeImport = (name: string, pictures: boolean) =>
   api.post<Import>('/registry/imports', { name, pictures })
 export const sendPart = (
