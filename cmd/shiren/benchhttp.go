@@ -366,8 +366,12 @@ func (a *app) finishedSession(ctx context.Context, file string) (string, error) 
 	return string(s.Token), d.Store.CreateSession(ctx, s)
 }
 
+// startWait is how long the server to measure may take to start, on a machine with much other
+// work. Our choice.
+const startWait = 2 * time.Minute
+
 func (t *target) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

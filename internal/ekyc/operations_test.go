@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,15 +215,14 @@ func TestEraseUnderWay(t *testing.T) {
 	t.Parallel()
 	k := known(t)
 	tok := declared(t, k)
-	var once bool
+	var once atomic.Bool
 	k.Consent(tok)
 	p, err := k.Present(tok, k.Frames(testkit.Face{Person: "zhang"}, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.Engine.Hook = func() error {
-		if !once {
-			once = true
+		if once.CompareAndSwap(false, true) { // frames are examined side by side
 			e, err := k.EraseRecord(k.Ctx, tok.Digest())
 			if err != nil || e.Sessions != 1 {
 				t.Errorf("erase while an attempt runs: %+v, %v", e, err)
@@ -232,7 +232,7 @@ func TestEraseUnderWay(t *testing.T) {
 	}
 	_, err = k.Submit(k.Ctx, tok, p)
 	wantCode(t, "the attempt of an erased session", err, ekyc.TokenInvalid)
-	if !once {
+	if !once.Load() {
 		t.Fatal("nothing was erased meanwhile")
 	}
 	if n := images(t, k); n != 0 {

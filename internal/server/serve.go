@@ -40,7 +40,7 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	servers := []*http.Server{s.httpServer(s.Handler)}
 	listeners := []net.Listener{listener}
 	if secure != nil {
-		servers[0].TLSConfig = secure
+		servers[0].TLSConfig = secure.Clone() // each server writes into its own
 		s.served = secure
 	}
 	if plainly != nil && c.TLS.HTTPAddr != "" {
@@ -62,7 +62,7 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 			return fmt.Errorf("console.address: %w", err)
 		}
 		srv := s.httpServer(s.Console)
-		srv.TLSConfig = secure
+		srv.TLSConfig = secure.Clone()
 		servers, listeners, at = append(servers, srv), append(listeners, own), own.Addr()
 		s.options.Log.Info("the console is served apart", "at", own.Addr().String())
 	}
