@@ -64,7 +64,7 @@ renice -n 10 -p $$ >/dev/null 2>&1
 # request after another is too slow under the race detector: all that it calls is raced by other
 # packages' tests. Simulations are short there, and whole here.
 # It waits for clocks half of its time, so that it runs beside what follows.
-long='^shiren/(cmd/shiren|conformance/.*|internal/bench(/.*)?|internal/engine/card|internal/explorer)$'
+long='^shiren/(cmd/shiren|conformance/.*|internal/arch|internal/bench(/.*)?|internal/engine/card|internal/explorer)$'
 mapfile -t raced < <(go list ./... | grep -Ev "^shiren/e2e$|$long")
 mapfile -t plain < <(go list ./... | grep -E "$long")
 go_tests whole "go tests that are long or whole, without the race detector:" "${plain[@]}" ./internal/ekyc >"$work/whole.out" 2>&1 &
