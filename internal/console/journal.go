@@ -5,9 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
+	"shiren/internal/dossier"
 	"shiren/internal/operator"
 )
 
@@ -63,15 +63,6 @@ func entryQuery(r *http.Request) (q operator.EntryQuery, err error) {
 	return q, err
 }
 
-// cell makes a text safe for programs that take cells of a CSV file for formulas: what could begin
-// one gets an apostrophe before it, as spreadsheets write text. OWASP, "CSV Injection".
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
 func (h *Handler) journalRoutes() {
 	ops := h.cfg.Operators
 	h.read("GET /journal", operator.ReadJournal, func(c *call) (any, error) {
@@ -120,7 +111,7 @@ func (h *Handler) journalRoutes() {
 			for _, e := range list {
 				row := []string{e.ID, e.At.Format(time.RFC3339Nano), e.Account, e.Name, e.Address, e.Action, e.Object, e.Reason, e.Detail, strconv.FormatBool(e.Damaged)}
 				for i := range row {
-					row[i] = cell(row[i])
+					row[i] = dossier.Cell(row[i])
 				}
 				w.Write(row)
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 	_ "time/tzdata" // zones are known also where the machine has no list of them
 
+	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
 	"shiren/internal/operator"
 )
@@ -569,7 +570,7 @@ func (h *Handler) statTable(c *call) (any, error) {
 	w := csv.NewWriter(c.ResponseWriter)
 	for _, row := range rows {
 		for i, v := range row {
-			row[i] = statCell(v)
+			row[i] = dossier.Cell(v)
 		}
 		if err := w.Write(row); err != nil {
 			return sent{}, nil // the client is gone
@@ -577,14 +578,6 @@ func (h *Handler) statTable(c *call) (any, error) {
 	}
 	w.Flush()
 	return sent{}, nil
-}
-
-// cell keeps spreadsheets from taking a text for a formula; ids may begin with a hyphen.
-func statCell(v string) string {
-	if v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) {
-		return "'" + v
-	}
-	return v
 }
 
 func (s *StatSpan) text(t time.Time) string {
