@@ -405,15 +405,7 @@ func (g *page) nationLooks(at span, names []string) (best string, like, lead flo
 	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
 	ink := inkOf(im)
 	cut := func(from, to float64) ([]float32, int) {
-		x0, x1 := max(0, int(from)), min(im.W, int(to)+1)
-		if x1-x0 < 12 {
-			return nil, 0
-		}
-		patch := make([]float32, (x1-x0)*im.H)
-		for y := range im.H {
-			copy(patch[y*(x1-x0):], ink[y*im.W+x0:y*im.W+x1])
-		}
-		return patch, x1 - x0
+		return columns(ink, im.W, im.H, int(from), int(to)+1)
 	}
 	like, second := -1.0, -1.0
 	for _, name := range names {

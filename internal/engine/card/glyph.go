@@ -344,6 +344,24 @@ func (g *glyphs) compare(cell []float32, w, h int, size float64, list []rune) []
 	return out
 }
 
+// leastCell is the width in pixels under which a cell is too narrow for a character. Our choice.
+const leastCell = 12
+
+// columns are the columns from..to of a row's ink, as far as they exist, and how many they are;
+// 0 where too few are left for a character.
+func columns(ink []float32, w, h, from, to int) ([]float32, int) {
+	from, to = max(0, from), min(w, to)
+	n := to - from
+	if n < leastCell {
+		return nil, 0
+	}
+	cell := make([]float32, n*h)
+	for y := range h {
+		copy(cell[y*n:], ink[y*w+from:y*w+to])
+	}
+	return cell, n
+}
+
 // centre is the ink's centre of mass.
 func centre(p []float32, w, h int) (x, y float64) {
 	var sum float64

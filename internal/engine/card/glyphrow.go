@@ -85,13 +85,9 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 	sure, added := 1.0, 0
 	for _, p := range places {
 		from, to := valley(ink, im.W, im.H, (p.at-strip.x0)*scale, pitch*scale)
-		cw := to - from
-		if cw < 12 {
+		patch, cw := columns(ink, im.W, im.H, from, to)
+		if cw == 0 {
 			continue
-		}
-		patch := make([]float32, cw*im.H)
-		for y := range im.H {
-			copy(patch[y*cw:], ink[y*im.W+from:y*im.W+to])
 		}
 		var also []rune
 		if p.char != nil {

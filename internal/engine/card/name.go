@@ -100,14 +100,9 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 		if c.char == nil && mass[i] < leastMass*slices.Max(mass) {
 			continue // a shadow, not a character
 		}
-		x0, x1 := max(0, px(c.x0-0.25)), min(im.W, px(c.x1+0.25))
-		cw := x1 - x0
-		if cw < 12 {
+		patch, cw := columns(ink, im.W, h, px(c.x0-0.25), px(c.x1+0.25))
+		if cw == 0 {
 			continue
-		}
-		patch := make([]float32, cw*h)
-		for y := range h {
-			copy(patch[y*cw:], ink[y*im.W+x0:y*im.W+x1])
 		}
 		var also []rune
 		p := 0.0
