@@ -1,13 +1,14 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 
-import { api, ApiError, errorText, type Page, signedOut, withQuery } from '../src/lib/api'
+import { api, ApiError, Cancelled, errorText, type Page, signedOut, withQuery } from '../src/lib/api'
 import { csvOf } from '../src/lib/download'
 import { bytes, money, percent } from '../src/lib/format'
 import { zone } from '../src/lib/preferences'
 import { current, spanOf } from '../src/lib/span'
 import { agoText, durationText, fromLocal, midnight, timeText, toLocal } from '../src/lib/time'
 import { useList } from '../src/lib/useAsync'
+import { useForm, useTask } from '../src/lib/useTask'
 import { has, lang, needWords, t, tr } from '../src/lib/words'
 
 afterEach(() => {
@@ -172,5 +173,32 @@ describe('lists', () => {
     await l.reload()
     expect(l.error.value).toBeInstanceOf(ApiError)
     expect(l.loading.value).toBe(false)
+  })
+})
+
+describe('tasks', () => {
+  it('do one thing at a time and say whether it went well', async () => {
+    const told: unknown[] = []
+    const task = useTask((e) => told.push(e))
+    let finish = () => {}
+    const first = task.run(() => new Promise<void>((resolve) => (finish = resolve)))
+    expect([task.busy.value, await task.run(() => Promise.resolve())]).toEqual([true, false])
+    finish()
+    expect([await first, task.busy.value, told]).toEqual([true, false, []])
+  })
+  it('tell a failure, and nothing of what was given up', async () => {
+    const told: unknown[] = []
+    const task = useTask((e) => told.push(e))
+    const wrong = new Error('wrong')
+    expect(await task.run(() => Promise.reject(new Cancelled()))).toBe(false)
+    expect(await task.run(() => Promise.reject(wrong))).toBe(false)
+    expect([told, task.busy.value]).toEqual([[wrong], false])
+  })
+  it('of a form show what is wrong until they are tried again', async () => {
+    const form = useForm('access', () => 'it is wrong')
+    await form.run(() => Promise.reject(new Error()))
+    expect(form.fault.value).toBe('it is wrong')
+    await form.run(async () => expect(form.fault.value).toBe(''))
+    expect(form.fault.value).toBe('')
   })
 })
