@@ -13,21 +13,22 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// Page is a built page in memory, its files as they are and compressed. It never changes,
-// and is safe for concurrent use.
+// Page is a built page in memory, its files as they are and, once somebody took them so,
+// compressed. It never changes, and is safe for concurrent use.
 type Page struct {
 	index  file
 	assets map[string]file
 }
 
-// file is one built file in memory, as it is and compressed.
+// file is one built file in memory.
 type file struct {
 	kind  string // MIME type
 	tag   string // quoted entity tag
 	plain []byte
-	gzip  []byte // nil where compression gains nothing
+	gzip  func() []byte // made when it is first asked for: a start does not wait for it
 }
 
 // types names the kinds of files that a build makes; the host's own table may differ.
@@ -73,21 +74,23 @@ func readFile(pages fs.FS, name string) (file, error) {
 			f.kind = "application/octet-stream"
 		}
 	}
+	f.gzip = sync.OnceValue(func() []byte { return compressed(b) })
+	return f, nil
+}
+
+// compressed is b in gzip's form, or nil where that gains nothing.
+func compressed(b []byte) []byte {
 	var z bytes.Buffer
 	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
-	if err == nil {
-		_, err = w.Write(b)
-	}
-	if err == nil {
-		err = w.Close()
-	}
 	if err != nil {
-		return file{}, fmt.Errorf("compress %s: %w", name, err)
+		return nil // there is no such level
 	}
-	if z.Len() < len(b) {
-		f.gzip = z.Bytes()
+	w.Write(b) // a buffer takes everything
+	w.Close()
+	if z.Len() >= len(b) {
+		return nil
 	}
-	return f, nil
+	return z.Bytes()
 }
 
 func (f file) serve(w http.ResponseWriter, r *http.Request, caching string) {
@@ -101,9 +104,11 @@ func (f file) serve(w http.ResponseWriter, r *http.Request, caching string) {
 		return
 	}
 	body := f.plain
-	if f.gzip != nil && takesGzip(r.Header.Values("Accept-Encoding")) {
-		h.Set("Content-Encoding", "gzip")
-		body = f.gzip
+	if takesGzip(r.Header.Values("Accept-Encoding")) {
+		if z := f.gzip(); z != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = z
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {

@@ -53,6 +53,9 @@ func directs(t *testing.T, k *testkit.Kit) []ekyc.Direct {
 func TestElementsOfEveryCombination(t *testing.T) {
 	t.Parallel()
 	outcomes := []ekyc.Outcome{ekyc.Match, ekyc.NonMatched, ekyc.NoRecord, ekyc.Failed}
+	if testing.Short() {
+		outcomes = outcomes[:2] // as many ways through the code as the race detector is for
+	}
 	broken := errors.New("scripted")
 	seen := 0
 	for _, identity := range outcomes {
@@ -115,7 +118,7 @@ func TestElementsOfEveryCombination(t *testing.T) {
 			}
 		}
 	}
-	if seen != 64 {
+	if n := len(outcomes); seen != n*n*n {
 		t.Errorf("%d combinations", seen)
 	}
 }

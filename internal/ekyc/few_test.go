@@ -2,11 +2,12 @@ package ekyc
 
 import "testing"
 
-// Few is how many sessions a simulation plays: n, and a fifth of them with -short, which
-// is how simulations run under the race detector. What is claimed of rates is held by n.
+// Few is how many sessions a simulation plays: n, and a fifth of them but at most 100 with
+// -short, which is how simulations run under the race detector. What is claimed of rates is
+// held by n.
 func Few(n int) int {
 	if testing.Short() {
-		return n / 5
+		return min(n/5, 100)
 	}
 	return n
 }

@@ -557,16 +557,15 @@ func (c Challenge) digits(level Level, samples []Sample, r Response) Response {
 		}
 		return v / max(n, 1)
 	}
-	// What a digit at each time would count, once for all schedules.
-	table := map[time.Duration]float64{}
+	// What a digit at each time would count, once for all schedules; no cue is before the start.
+	const step = 50 * time.Millisecond
+	var table []float64
 	value := func(at time.Duration) float64 {
-		at = at.Round(50 * time.Millisecond)
-		v, ok := table[at]
-		if !ok {
-			v = during(at)
-			table[at] = v
+		i := int((at.Round(step) - digitLagMin) / step)
+		for len(table) <= i {
+			table = append(table, during(time.Duration(len(table))*step+digitLagMin))
 		}
-		return v
+		return table[i]
 	}
 	fit := func(cues []Cue) (best float64, lag time.Duration) {
 		for l := digitLagMin; l <= digitLagMax; l += digitStep {

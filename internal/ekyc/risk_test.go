@@ -362,7 +362,7 @@ func (flat) Miniature(_ context.Context, b []byte) (m Miniature, err error) {
 	for y := range im.Bounds().Dy() {
 		for x := range im.Bounds().Dx() {
 			i := y*MiniatureSide/im.Bounds().Dy()*MiniatureSide + x*MiniatureSide/im.Bounds().Dx()
-			sum[i] += int(color.GrayModel.Convert(im.At(x, y)).(color.Gray).Y)
+			sum[i] += int(im.(*image.Gray).GrayAt(x, y).Y)
 			n[i]++
 		}
 	}

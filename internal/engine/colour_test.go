@@ -14,12 +14,17 @@ import (
 	"shiren/internal/engine/enginetest"
 )
 
-func toLinear(v uint8) float64 {
-	if x := float64(v) / 255; x > 0.04045 {
-		return math.Pow((x+0.055)/1.055, 2.4)
+// linear is the light of each sRGB value (IEC 61966-2-1).
+var linear = func() (list [256]float64) {
+	for i := range list {
+		if x := float64(i) / 255; x > 0.04045 {
+			list[i] = math.Pow((x+0.055)/1.055, 2.4)
+		} else {
+			list[i] = x / 12.92
+		}
 	}
-	return float64(v) / 255 / 12.92
-}
+	return list
+}()
 
 func fromLinear(x float64) uint8 {
 	if x <= 0.0031308 {
@@ -42,7 +47,7 @@ func lit(t *testing.T, data []byte, rule func(x, y int, light [3]float64) [3]flo
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
 			c := color.RGBAModel.Convert(src.At(x, y)).(color.RGBA)
-			l := rule(x, y, [3]float64{toLinear(c.R), toLinear(c.G), toLinear(c.B)})
+			l := rule(x, y, [3]float64{linear[c.R], linear[c.G], linear[c.B]})
 			dst.SetRGBA(x, y, color.RGBA{fromLinear(l[0]), fromLinear(l[1]), fromLinear(l[2]), 255})
 		}
 	}
