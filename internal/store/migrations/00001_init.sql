@@ -3,7 +3,10 @@
 -- wrapped by the master key; doc and sealed columns are encrypted under it, except
 -- plans.doc, which holds nothing that needs it.
 
+-- Each file is one statement to goose, which then need not look for the semicolons in it.
+
 -- +goose Up
+-- +goose StatementBegin
 
 -- token_digest is ekyc.Token.Digest(): no token is kept outside its sealed doc.
 -- version counts updates; an update names the version that it started from.
@@ -58,3 +61,4 @@ create table people (
     data_key text not null,
     sealed   text not null
 );
+-- +goose StatementEnd

@@ -1,4 +1,5 @@
 -- +goose Up
+-- +goose StatementBegin
 
 -- Keys of apps' protocols: the relying party's public ones, and our own pairs. The private
 -- halves are in doc, sealed.
@@ -25,3 +26,4 @@ create table requests (
     due    bigint not null
 );
 create index requests_due on requests (due);
+-- +goose StatementEnd

@@ -3,6 +3,7 @@
 -- what was paid for upstream. Bytes are base64 text, moments Unix milliseconds.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- model is '' where sealed holds no embedding; portrait is '' where none is kept.
 alter table people add column model text not null default '';
@@ -36,3 +37,4 @@ create table source_calls (
 );
 create index source_calls_source on source_calls (source, begun);
 create index source_calls_log on source_calls (log_id);
+-- +goose StatementEnd

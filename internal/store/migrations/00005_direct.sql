@@ -1,6 +1,7 @@
 -- Keys that admit alone, records of direct calls, totals of calls, and what is switched off.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- bearer is a keyed digest of the app's bearer key; the key itself is in doc.
 alter table apps add column bearer text;
@@ -34,3 +35,4 @@ create table switches (
     kind  text not null primary key,
     state text not null
 );
+-- +goose StatementEnd

@@ -2,6 +2,7 @@
 -- personal data: names, numbers, mobile numbers and log ids are keyed digests of 63 bits.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- The combinations of what records are filtered by, a few thousand: see records.go. id
 -- follows from the other columns. They are never deleted.
@@ -58,3 +59,4 @@ insert into record_progress (part, position, done) values
 -- A keyed digest of the number that a subject was verified with; '' where none was.
 alter table subjects add column person text not null default '';
 create index subjects_person on subjects (person) where person <> '';
+-- +goose StatementEnd

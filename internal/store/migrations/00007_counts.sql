@@ -1,6 +1,7 @@
 -- What is counted: see ekyc.Count. It holds no personal data and outlives the sessions.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- One row for each span in which something happened, by app, plan and protocol; doc holds a line
 -- for each measure and label: "MEASURE LABEL COUNT SUM". A row in place of a row for each label,
@@ -17,3 +18,4 @@ create table counts (
     doc      text   not null,
     primary key (span, at, app, plan, protocol, shard)
 );
+-- +goose StatementEnd

@@ -3,6 +3,7 @@
 -- changing them gives nobody a right. Those of the journal are covered by its sums.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- name is a keyed digest.
 create table operators (
@@ -66,3 +67,4 @@ create table journal_head (
     sum text   not null
 );
 insert into journal_head (id, seq, sum) values (1, 0, '');
+-- +goose StatementEnd

@@ -1,6 +1,7 @@
 -- Alarms: rules, how each stands, the history; webhooks, and messages on their way.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- doc is the rule as JSON. revision counts changes.
 create table alarm_rules (
@@ -69,3 +70,4 @@ create table delivery_tries (
     error    text   not null,
     primary key (delivery, n)
 );
+-- +goose StatementEnd

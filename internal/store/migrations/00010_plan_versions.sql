@@ -1,6 +1,7 @@
 -- Every change of a plan is kept as a version of its own.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- doc is the plan as it stood from at on, account and name who changed it: '' of the
 -- configuration file and the command line.
@@ -18,3 +19,4 @@ create table plan_versions (
 -- Plans from before there were versions begin with the one that they are. at 0 stands for
 -- the moment at which the plan was made, which is in doc.
 insert into plan_versions (plan, version, at, account, name, note, doc) select id, 1, 0, '', '', '', doc from plans;
+-- +goose StatementEnd
