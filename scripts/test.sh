@@ -41,7 +41,7 @@ chmod +x "$work/counts.sh"
 go_tests() {
 	echo "$2"
 	SHIREN_TEST_COUNTS=$work/$1 "$tools/gotestsum" --format pkgname --format-hide-empty-pkg \
-		--post-run-command "$work/counts.sh" -- -vet=off -timeout 14m "${@:3}" || touch "$work/$1.failed"
+		--post-run-command "$work/counts.sh" -- -vet=off -timeout 25m "${@:3}" || touch "$work/$1.failed"
 }
 tally() {
 	local total bad skip errors

@@ -119,8 +119,8 @@ webhook_allow = ["127.0.0.1"]
 			}
 		case m := <-told:
 			hooks[m.Rule.ID] = *m.Value
-		case <-time.After(time.Minute):
-			t.Fatalf("after a minute there are mails on %v and webhooks on %v\n%s", mails, hooks, logs)
+		case <-time.After(5 * time.Minute):
+			t.Fatalf("after five minutes there are mails on %v and webhooks on %v\n%s", mails, hooks, logs)
 		}
 	}
 	if hooks["volume"] != 3 || hooks["disk"] <= 0 || hooks["disk"] >= 1 {
