@@ -18,39 +18,49 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 )
 
-// The library and its environment exist once in a process. Runtimes share them and
-// the last one to close takes them down.
+// The library and its environment exist once in a process, and stay until it ends: since
+// ONNX Runtime 1.30 unloading the library can wait for ever for a thread of its telemetry
+// (seen on Linux in dlclose, one process in some thousands).
 var environment struct {
 	sync.Mutex
-	users   int
-	library string
+	library string // "" until one is loaded
 }
+
+// quiet is how ONNX Runtime 1.30 and later is told to send nothing to its makers: their builds
+// for Linux hold an uploader, which reads this variable before anything can be called.
+const quiet = "ORT_DISABLE_TELEMETRY"
 
 // Runtime is an opened ONNX Runtime library. Safe for concurrent use.
 type Runtime struct {
 	tensors atomic.Int64
-	closed  atomic.Bool
 }
 
-// Open loads the shared library from a path. Several Runtimes may be open at a time
-// when they name the same library.
+// Open loads the shared library from a path, with its telemetry switched off. A process uses one
+// library: Runtimes that are opened later must name the same.
 func Open(library string) (*Runtime, error) {
 	environment.Lock()
 	defer environment.Unlock()
-	if environment.users > 0 && environment.library != library {
+	switch environment.library {
+	case library:
+		return &Runtime{}, nil
+	case "":
+	default:
 		return nil, fmt.Errorf("open ONNX Runtime %s: this process has %s open already", library, environment.library)
 	}
-	if environment.users == 0 {
-		if _, err := os.Stat(library); err != nil {
-			return nil, fmt.Errorf("open ONNX Runtime: %w", err)
-		}
-		onnx.SetSharedLibraryPath(library)
-		if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
-			return nil, fmt.Errorf("open ONNX Runtime %s: %w", library, err)
-		}
-		environment.library = library
+	if _, err := os.Stat(library); err != nil {
+		return nil, fmt.Errorf("open ONNX Runtime: %w", err)
 	}
-	environment.users++
+	if err := os.Setenv(quiet, "1"); err != nil {
+		return nil, fmt.Errorf("open ONNX Runtime: switch its telemetry off: %w", err)
+	}
+	onnx.SetSharedLibraryPath(library)
+	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
+		return nil, fmt.Errorf("open ONNX Runtime %s: %w", library, err)
+	}
+	environment.library = library
+	if err := onnx.DisableTelemetry(); err != nil {
+		return nil, fmt.Errorf("open ONNX Runtime %s: switch its telemetry off: %w", library, err)
+	}
 	return &Runtime{}, nil
 }
 
@@ -61,20 +71,11 @@ func (r *Runtime) Version() string { return onnx.GetVersion() }
 // once all sessions are closed.
 func (r *Runtime) Tensors() int { return int(r.tensors.Load()) }
 
-// Close gives the library back. All sessions must be closed before. Closing twice is
-// allowed.
+// Close ends the use of the runtime, whose sessions must all be closed before. The library stays
+// with the process. Closing twice is allowed.
 func (r *Runtime) Close() error {
-	if r.closed.Swap(true) {
-		return nil
-	}
-	environment.Lock()
-	defer environment.Unlock()
-	environment.users--
-	if environment.users > 0 {
-		return nil
-	}
-	if err := onnx.DestroyEnvironment(); err != nil {
-		return fmt.Errorf("close ONNX Runtime: %w", err)
+	if n := r.Tensors(); n > 0 {
+		return fmt.Errorf("close ONNX Runtime: %d tensors of its sessions are still there", n)
 	}
 	return nil
 }

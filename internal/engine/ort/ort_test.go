@@ -1,6 +1,8 @@
 package ort_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -162,5 +164,18 @@ func TestRunShaped(t *testing.T) {
 	}
 	if err := s.RunShaped([]int64{1, 1, 24, 24}, fill, func([][]float32, [][]int64) {}); err == nil {
 		t.Error("a closed session ran")
+	}
+}
+
+// ONNX Runtime's builds for Linux write this file when their telemetry begins.
+func TestTelemetryIsOff(t *testing.T) {
+	_, s, err := open(t, ort.Options{Keep: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	begun := filepath.Join(os.TempDir(), fmt.Sprintf("mat-debug-%d.log", os.Getpid()))
+	if _, err := os.Stat(begun); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is there, %v: the library's telemetry began", begun, err)
 	}
 }
