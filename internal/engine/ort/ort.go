@@ -18,9 +18,9 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 )
 
-// The library and its environment exist once in a process, and stay until it ends: since
-// ONNX Runtime 1.30 unloading the library can wait for ever for a thread of its telemetry
-// (seen on Linux in dlclose, one process in some thousands).
+// The library and its environment exist once in a process, and stay until it ends: unloading
+// ONNX Runtime 1.30 was once seen to wait for ever in dlclose, on Linux, most likely for a thread
+// of its telemetry.
 var environment struct {
 	sync.Mutex
 	library string // "" until one is loaded
@@ -57,10 +57,10 @@ func Open(library string) (*Runtime, error) {
 	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
 		return nil, fmt.Errorf("open ONNX Runtime %s: %w", library, err)
 	}
-	environment.library = library
 	if err := onnx.DisableTelemetry(); err != nil {
 		return nil, fmt.Errorf("open ONNX Runtime %s: switch its telemetry off: %w", library, err)
 	}
+	environment.library = library
 	return &Runtime{}, nil
 }
 
