@@ -13,19 +13,20 @@ import (
 	"shiren/internal/testkit"
 )
 
-// vendor is a scripted source that compares by itself.
+// vendor is a scripted source that compares by itself. Sessions of several tests may ask
+// one vendor at once.
 type vendor struct {
 	out   ekyc.Outcome
 	score ekyc.Score
 	err   error
-	asked int
-	call  string
 	cost  int64
+	asked atomic.Int32
+	call  atomic.Value // the log id of the last question, a string
 }
 
 func (v *vendor) Face(ctx context.Context, _ ekyc.Claim, probe []byte) (ekyc.Outcome, ekyc.Score, error) {
-	v.asked++
-	v.call = ekyc.CallOf(ctx)
+	v.asked.Add(1)
+	v.call.Store(ekyc.CallOf(ctx))
 	ekyc.Spend(ctx, v.cost)
 	if len(probe) == 0 {
 		return ekyc.Failed, 0, errors.New("no picture came")
@@ -55,33 +56,33 @@ func TestSourceThatComparesItself(t *testing.T) {
 	refused := ekyc.Errorf
 	for _, tt := range []struct {
 		what    string
-		vendor  vendor
+		vendor  *vendor
 		outcome ekyc.Outcome
 		code    ekyc.Code
 		score   ekyc.Score
 		charges int
 	}{
-		{"match", vendor{out: ekyc.Match, score: 0.93}, ekyc.Match, ekyc.OK, 0.93, 1},
-		{"the plan's threshold counts, not the vendor's", vendor{out: ekyc.Match, score: 0.79}, ekyc.NonMatched, ekyc.NonMatch, 0.79, 1},
-		{"non-match", vendor{out: ekyc.NonMatched, score: 0.2}, ekyc.NonMatched, ekyc.NonMatch, 0.2, 1},
-		{"no portrait", vendor{out: ekyc.NoRecord}, ekyc.NonMatched, ekyc.PortraitNone, 0, 1},
-		{"a poor portrait", vendor{err: refused(ekyc.PortraitPoor, "")}, ekyc.NonMatched, ekyc.PortraitPoor, 0, 1},
-		{"another name", vendor{err: refused(ekyc.IdentityMismatch, "")}, ekyc.NonMatched, ekyc.IdentityMismatch, 0, 1},
-		{"unknown number", vendor{err: refused(ekyc.IdentityUnknown, "")}, ekyc.NonMatched, ekyc.IdentityUnknown, 0, 1},
-		{"its picture is not good enough", vendor{err: refused(ekyc.FaceBlurred, "")}, ekyc.Failed, ekyc.FaceBlurred, 0, 0},
-		{"down", vendor{err: refused(ekyc.SourceFailed, "")}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
-		{"broken in an unknown way", vendor{err: errors.New("connection reset")}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
-		{"nonsense", vendor{out: "perhaps", score: 1}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
+		{"match", &vendor{out: ekyc.Match, score: 0.93}, ekyc.Match, ekyc.OK, 0.93, 1},
+		{"the plan's threshold counts, not the vendor's", &vendor{out: ekyc.Match, score: 0.79}, ekyc.NonMatched, ekyc.NonMatch, 0.79, 1},
+		{"non-match", &vendor{out: ekyc.NonMatched, score: 0.2}, ekyc.NonMatched, ekyc.NonMatch, 0.2, 1},
+		{"no portrait", &vendor{out: ekyc.NoRecord}, ekyc.NonMatched, ekyc.PortraitNone, 0, 1},
+		{"a poor portrait", &vendor{err: refused(ekyc.PortraitPoor, "")}, ekyc.NonMatched, ekyc.PortraitPoor, 0, 1},
+		{"another name", &vendor{err: refused(ekyc.IdentityMismatch, "")}, ekyc.NonMatched, ekyc.IdentityMismatch, 0, 1},
+		{"unknown number", &vendor{err: refused(ekyc.IdentityUnknown, "")}, ekyc.NonMatched, ekyc.IdentityUnknown, 0, 1},
+		{"its picture is not good enough", &vendor{err: refused(ekyc.FaceBlurred, "")}, ekyc.Failed, ekyc.FaceBlurred, 0, 0},
+		{"down", &vendor{err: refused(ekyc.SourceFailed, "")}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
+		{"broken in an unknown way", &vendor{err: errors.New("connection reset")}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
+		{"nonsense", &vendor{out: "perhaps", score: 1}, ekyc.Failed, ekyc.SourceFailed, 0, 0},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
 			k := testkit.New(t)
-			k.Identity, k.Portrait, k.Face = nil, nil, &tt.vendor
+			k.Identity, k.Portrait, k.Face = nil, nil, tt.vendor
 			a := attempt(t, k, func(*ekyc.Plan) {})
 			if a.Outcome != tt.outcome || a.Code != tt.code || a.Score != tt.score || len(a.Charges) != tt.charges {
 				t.Errorf("got %s/%q, score %v, %d charges; want %s/%q, %v, %d", a.Outcome, a.Code, a.Score, len(a.Charges), tt.outcome, tt.code, tt.score, tt.charges)
 			}
-			if len(a.Asked) != 1 || tt.vendor.call != a.LogID {
+			if len(a.Asked) != 1 || tt.vendor.call.Load() != a.LogID {
 				t.Errorf("got %+v asked for %q; want one, for the attempt's log id", a.Asked, tt.vendor.call)
 			}
 		})
@@ -308,8 +309,8 @@ func TestElementsOfSeveralSources(t *testing.T) {
 			}
 			var asked [2]int
 			if tt.vendor != nil {
-				if asked[0] = tt.vendor.asked; asked[0] > 0 && tt.vendor.call != q.LogID {
-					t.Errorf("the vendor was asked for call %q, want %q", tt.vendor.call, q.LogID)
+				if asked[0] = int(tt.vendor.asked.Load()); asked[0] > 0 && tt.vendor.call.Load() != q.LogID {
+					t.Errorf("the vendor was asked for call %q, want %q", tt.vendor.call.Load(), q.LogID)
 				}
 			}
 			if tt.whole != nil {
