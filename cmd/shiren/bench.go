@@ -55,7 +55,7 @@ so what it costs is taken from the server. Prints a Markdown table.`,
 	http.Flags().StringVar(&protocol, "protocol", protocol, "whose calls to `measure`: baidu, or juhe for its four-element check")
 	http.Flags().DurationVar(&h.span, "for", 20*time.Second, "how long each load lasts")
 	http.Flags().IntVar(&h.sample, "sample", 200, "over so `many` comparisons the CPU is taken")
-	http.Flags().IntVar(&h.soak, "soak", 0, "after that, so `many` comparisons, to see whether memory stays flat")
+	http.Flags().IntVar(&h.soak, "soak", 0, "after that, so `many` comparisons, with the memory at each tenth, to see whether it stays flat")
 	http.Flags().StringVar(&h.a, "a", "", "first picture (default: from the test models)")
 	http.Flags().StringVar(&h.b, "b", "", "second picture")
 	http.Flags().BoolVar(&h.asJSON, "json", false, "print JSON")

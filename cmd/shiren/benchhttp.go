@@ -59,8 +59,7 @@ type figures struct {
 	IdleMB       float64       `json:"idle_mb"`
 	LoadedMB     float64       `json:"loaded_mb"` // after saturation
 	SoakRuns     int           `json:"soak_runs,omitempty"`
-	SoakFirstMB  float64       `json:"soak_first_mb,omitempty"`
-	SoakLastMB   float64       `json:"soak_last_mb,omitempty"`
+	SoakMB       []float64     `json:"soak_mb,omitempty"`
 }
 
 type callFigures struct {
@@ -158,15 +157,7 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 		f.Calls = append(f.Calls, callFigures{c.name, top.perSecond, rate, ms(even.quantile(0.99))})
 	}
 	if h.soak > 0 {
-		say("%d comparisons", h.soak)
-		if f.SoakFirstMB, err = target.memory(); err != nil {
-			return err
-		}
-		if _, err := repeat(ctx, a.now, 2*runtime.NumCPU(), h.soak, match); err != nil {
-			return err
-		}
-		f.SoakRuns = h.soak
-		if f.SoakLastMB, err = target.memory(); err != nil {
+		if err := f.soaked(ctx, a, target, say, h.soak, match); err != nil {
 			return err
 		}
 	}
@@ -177,6 +168,27 @@ func (a *app) benchHTTP(ctx context.Context, h httpBench) error {
 		return printJSON(a.out, f)
 	}
 	return f.print(a.out)
+}
+
+// soaked makes so many comparisons and notes the server's memory before, and after each
+// tenth of them: a leak climbs through all of these, a cache that fills does not.
+func (f *figures) soaked(ctx context.Context, a *app, t *target, say func(string, ...any), runs int, match func(context.Context) error) error {
+	for {
+		mb, err := t.memory()
+		if err != nil {
+			return err
+		}
+		f.SoakMB = append(f.SoakMB, mb)
+		say("%d of %d comparisons: %.0f MB", f.SoakRuns, runs, mb)
+		if f.SoakRuns == runs {
+			return nil
+		}
+		n := min(max(runs/10, 1), runs-f.SoakRuns)
+		if _, err := repeat(ctx, a.now, 2*runtime.NumCPU(), n, match); err != nil {
+			return err
+		}
+		f.SoakRuns += n
+	}
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -198,7 +210,11 @@ func (f *figures) print(w io.Writer) error {
 	row("resident memory, idle", fmt.Sprintf("%.0f MB", f.IdleMB), "≤ 400 MB")
 	row("resident memory, after saturation", fmt.Sprintf("%.0f MB", f.LoadedMB), "≤ 600 MB")
 	if f.SoakRuns > 0 {
-		row(fmt.Sprintf("resident memory before and after %d comparisons", f.SoakRuns), fmt.Sprintf("%.0f → %.0f MB", f.SoakFirstMB, f.SoakLastMB), "flat")
+		var tenths strings.Builder
+		for _, mb := range f.SoakMB {
+			fmt.Fprintf(&tenths, "%.0f ", mb)
+		}
+		row(fmt.Sprintf("resident memory before and after each tenth of %d comparisons", f.SoakRuns), tenths.String()+"MB", "flat")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
