@@ -234,43 +234,49 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker)); err != nil {
+	if _, err := migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker)); err != nil {
 		return err
 	}
 	s.read, s.writer, s.lock = db, &postgres{db: db}, " for update"
 	return nil
 }
 
-// migrateSQLite migrates twice if it must: two processes that create one file at once
-// get in each other's way, and the one that lost finds the work done.
+// migrateSQLite tries again when processes that open one file at once get in each other's way:
+// the one that lost finds another's step done. It goes on for as long as the schema moves, and
+// gives up after three tries (our choice) at which it stood still.
 func migrateSQLite(ctx context.Context, db *sql.DB) error {
-	err := migrate(ctx, db, goose.DialectSQLite3)
-	for i := 0; err != nil && i < 3 && ctx.Err() == nil; i++ {
-		err = migrate(ctx, db, goose.DialectSQLite3)
+	at, err := migrate(ctx, db, goose.DialectSQLite3)
+	for still := 0; err != nil && still < 3 && ctx.Err() == nil; still++ {
+		was := at
+		if at, err = migrate(ctx, db, goose.DialectSQLite3); at > was {
+			still = -1
+		}
 	}
 	return err
 }
 
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, opts ...goose.ProviderOption) error {
+// migrate brings the schema to this release's version, and returns the version that it has
+// then, also where a step failed; 0 where it cannot be read.
+func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, opts ...goose.ProviderOption) (at int64, err error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p, err := goose.NewProvider(dialect, db, files, append(opts, goose.WithDisableGlobalRegistry(true))...)
 	if err != nil {
-		return fmt.Errorf("prepare migrations: %w", err)
+		return 0, fmt.Errorf("prepare migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	_, up := p.Up(ctx)
+	at, err = p.GetDBVersion(ctx)
+	switch sources := p.ListSources(); {
+	case up != nil:
+		return at, fmt.Errorf("migrate: %w", up)
+	case err != nil:
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	case at > sources[len(sources)-1].Version:
+		return at, fmt.Errorf("the database has schema version %d and this release knows %d: use the newer release", at, sources[len(sources)-1].Version)
 	}
-	at, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
-	}
-	if sources := p.ListSources(); at > sources[len(sources)-1].Version {
-		return fmt.Errorf("the database has schema version %d and this release knows %d: use the newer release", at, sources[len(sources)-1].Version)
-	}
-	return nil
+	return at, nil
 }
 
 // checkMaster opens one sealed record, so that a server with the wrong master key stops
