@@ -35,9 +35,9 @@ tools=$PWD/bin/tools
 
 # go_tests NAME WHAT PACKAGES FLAGS... : one run of tests; tally NAME adds its counts to the others'.
 # gotestsum tells its counts to the command that it runs afterwards. Vet has its own check.
-# What plays before cameras in real time, or waits for other programs, may fail for want of a
-# processor: a few such tests are run once more by themselves and named at the end. Nothing
-# is run again under the race detector, nor after a race.
+# What plays before cameras in real time, waits for other programs, or is slowed by the race
+# detector may fail for want of a processor: a few such tests are run once more by themselves
+# and named at the end. After a race nothing is run again.
 cat >"$work/counts.sh" <<'COUNTS'
 #!/bin/sh
 echo "$TESTS_TOTAL $TESTS_FAILED $TESTS_SKIPPED $TESTS_ERRORS" >"$SHIREN_TEST_COUNTS"
@@ -45,10 +45,8 @@ COUNTS
 chmod +x "$work/counts.sh"
 go_tests() {
 	echo "$2"
-	local again=(--rerun-fails=1 --rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race --rerun-fails-report "$work/$1.again")
-	[[ $1 != raced ]] || again=()
-	SHIREN_TEST_COUNTS=$work/$1 "$tools/gotestsum" --format pkgname --format-hide-empty-pkg "${again[@]}" --packages "$3" \
-		--post-run-command "$work/counts.sh" -- -vet=off -timeout 25m "${@:4}" || touch "$work/$1.failed"
+	SHIREN_TEST_COUNTS=$work/$1 "$tools/gotestsum" --format pkgname --format-hide-empty-pkg --packages "$3" --post-run-command "$work/counts.sh" \
+		--rerun-fails=1 --rerun-fails-max-failures=6 --rerun-fails-abort-on-data-race --rerun-fails-report "$work/$1.again" -- -vet=off -timeout 25m "${@:4}" || touch "$work/$1.failed"
 }
 tally() {
 	local total bad skip errors
