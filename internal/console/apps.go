@@ -159,6 +159,9 @@ type appAnswer struct {
 	Usage    []usage   `json:"usage"`
 }
 
+// standings are the page's words for whether an app's keys admit.
+var standings = map[ekyc.Code]string{ekyc.OK: "on", ekyc.AppDisabled: "off", ekyc.AppExpired: "expired", ekyc.AppUnreviewed: "unreviewed"}
+
 // secretsAnswer is an app with its secrets, at the moment that they were made or asked for.
 type secretsAnswer struct {
 	appAnswer
@@ -169,16 +172,7 @@ type secretsAnswer struct {
 func (h *Handler) appAnswer(ctx context.Context, a ekyc.App) (appAnswer, error) {
 	out := appAnswer{
 		App: appDocOf(a), Key: a.Key, Bearer: a.Bearer != "", Created: a.Created, Declared: h.cfg.Apps.DeclaredApp(a.ID),
-		Revision: revision(a), Standing: "on", Usage: []usage{},
-	}
-	now := h.cfg.Now()
-	switch {
-	case a.Disabled:
-		out.Standing = "off"
-	case !a.ReviewBy.IsZero() && !now.Before(a.ReviewBy):
-		out.Standing = "unreviewed"
-	case !a.Expires.IsZero() && !now.Before(a.Expires):
-		out.Standing = "expired"
+		Revision: revision(a), Standing: standings[a.Standing(h.cfg.Now())], Usage: []usage{},
 	}
 	for _, kind := range ekyc.ChargeKinds() {
 		n, err := h.cfg.Apps.Charged(ctx, a.ID, kind)
