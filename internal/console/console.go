@@ -40,7 +40,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
@@ -258,22 +257,16 @@ func invalid(message string) error { return &Error{http.StatusBadRequest, ErrInv
 
 func absent(message string) error { return &Error{http.StatusNotFound, ErrAbsent, message} }
 
-// Bounds of a reason, in characters. Our choice: shorter ones say nothing.
-const (
-	minReason = 4
-	maxReason = 500
-)
-
-// checkReason returns the reason that a person gave, as the journal keeps it.
+// checkReason is operator.CheckReason, with what the call answers.
 func checkReason(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	switch n := utf8.RuneCountInString(text); {
-	case n < minReason:
-		return "", &Error{http.StatusBadRequest, ErrReason, "say why, in at least 4 characters; the journal keeps it"}
-	case n > maxReason:
-		return "", invalid("the reason is longer than 500 characters")
+	reason, err := operator.CheckReason(text)
+	switch {
+	case errors.Is(err, operator.ErrNoReason):
+		return "", &Error{http.StatusBadRequest, ErrReason, err.Error()}
+	case err != nil:
+		return "", invalid(err.Error())
 	}
-	return text, nil
+	return reason, nil
 }
 
 // sent is the answer of a call that has written its own.
