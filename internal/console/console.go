@@ -33,6 +33,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -387,12 +388,32 @@ func (c *call) bodyOf(v any, limit int64) error {
 	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, limit))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return invalid("the body cannot be read: it is no JSON, is too long, or has an unknown field")
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return invalid(fmt.Sprintf("the body is longer than %d bytes", long.Limit))
+		}
+		return invalid("the body cannot be read: it is no JSON, or has an unknown field")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body has something after its JSON")
 	}
 	return nil
+}
+
+type bodyKey struct{}
+
+// bodyOf reads the call's JSON body of at most most bytes, once: what notes a change and what
+// makes it are handed the same value.
+func bodyOf[T any](c *call, most int64) (*T, error) {
+	if v, ok := c.Context().Value(bodyKey{}).(*T); ok {
+		return v, nil
+	}
+	v := new(T)
+	if err := c.bodyOf(v, most); err != nil {
+		return nil, err
+	}
+	c.Request = c.WithContext(context.WithValue(c.Context(), bodyKey{}, v))
+	return v, nil
 }
 
 // answer writes v, or what err comes to.
