@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"shiren/internal/ekyc"
+	"shiren/internal/explorer"
 	"shiren/internal/operator"
 )
 
@@ -207,18 +208,12 @@ type keyAnswer struct {
 	Field   string      `json:"field"` // what the vendor's messages name it in
 }
 
-// keyFields are the names of keys in the vendor's messages. Huawei's pages.
-var keyFields = map[bool]map[ekyc.KeyUse]string{
-	true:  {ekyc.KeySign: "petalpaySignKeyId", ekyc.KeyEncrypt: "petalpayEncKeyId"},
-	false: {ekyc.KeySign: "developerSignKeyId", ekyc.KeyEncrypt: "developerEncKeyId"},
-}
-
 func (h *Handler) keyAnswer(k ekyc.AppKey) keyAnswer {
 	sum := sha256.Sum256(k.Public)
 	return keyAnswer{
 		ID: k.ID, Use: k.Use, Ours: k.Ours, Public: hex.EncodeToString(k.Public), SHA256: hex.EncodeToString(sum[:]),
 		PEM:     string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.Public})),
-		Created: k.Created, Until: momentText(k.Until), Valid: k.Valid(h.cfg.Now()), Field: keyFields[k.Ours][k.Use],
+		Created: k.Created, Until: momentText(k.Until), Valid: k.Valid(h.cfg.Now()), Field: explorer.KeyField(k.Ours, k.Use),
 	}
 }
 
