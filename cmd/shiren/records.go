@@ -337,8 +337,7 @@ func (a *app) erased(ctx context.Context, d *server.Data, action, object, record
 		failed = absentRecord(failed)
 	}
 	fmt.Fprintf(a.out, "sessions    %d\nimages      %d\nsubjects    %d\ncalls       %d\nundeleted   %d\n", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
-	detail := fmt.Sprintf("sessions %d, images %d, subjects %d, calls %d, undeleted %d", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
-	err := errors.Join(failed, a.journalled(context.WithoutCancel(ctx), d, action, object, "", detail))
+	err := errors.Join(failed, a.journalled(context.WithoutCancel(ctx), d, action, object, "", e.Summary()))
 	if file == "" || failed != nil {
 		return err
 	}

@@ -29,3 +29,11 @@ func TestStanding(t *testing.T) {
 		}
 	}
 }
+
+func TestErasureSummary(t *testing.T) {
+	t.Parallel()
+	e := ekyc.Erasure{Sessions: 1, Evidence: 2, Subjects: 3, Calls: 4, Noise: 5, Person: "digest"}
+	if got, want := e.Summary(), "sessions 1, images 2, subjects 3, calls 4, undeleted 5"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
