@@ -107,23 +107,16 @@ seconds. An app of the configuration file is changed there.`,
 	return cmd
 }
 
-// standing says in a word whether an app's keys admit.
+// standings are the words for whether an app's keys admit.
+var standings = map[ekyc.Code]string{ekyc.OK: "on", ekyc.AppDisabled: "off", ekyc.AppExpired: "expired", ekyc.AppUnreviewed: "not reviewed"}
+
+// standing says in a word whether an app's keys admit, and whether they are for tests.
 func standing(p ekyc.App, now time.Time) string {
-	var list []string
-	switch {
-	case p.Disabled:
-		list = append(list, "off")
-	case !p.ReviewBy.IsZero() && !now.Before(p.ReviewBy):
-		list = append(list, "not reviewed")
-	case !p.Expires.IsZero() && !now.Before(p.Expires):
-		list = append(list, "expired")
-	default:
-		list = append(list, "on")
-	}
+	word := standings[p.Standing(now)]
 	if p.Test {
-		list = append(list, "test")
+		word += ", test"
 	}
-	return strings.Join(list, ", ")
+	return word
 }
 
 // addresses says who may call, and how often one may.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shiren/internal/ekyc"
+	"shiren/internal/explorer"
 	"shiren/internal/server"
 )
 
@@ -131,8 +132,7 @@ func (a *app) makeKey(ctx context.Context, d *server.Data, app ekyc.AppID, use e
 
 // showKey prints what the developer needs of a key of ours.
 func (a *app) showKey(k ekyc.AppKey) error {
-	name := map[ekyc.KeyUse]string{ekyc.KeySign: "petalpaySignKeyId", ekyc.KeyEncrypt: "petalpayEncKeyId"}[k.Use]
-	_, err := fmt.Fprintf(a.out, "%-17s  %s\npublic key         %x\n", name, k.ID, k.Public)
+	_, err := fmt.Fprintf(a.out, "%-17s  %s\npublic key         %x\n", explorer.KeyField(k.Ours, k.Use), k.ID, k.Public)
 	return err
 }
 
@@ -172,8 +172,7 @@ func (a *app) importKey(ctx context.Context, d *server.Data, app ekyc.AppID, use
 	if err != nil {
 		return fmt.Errorf("%s: %w", public, keyError(err, app))
 	}
-	name := map[ekyc.KeyUse]string{ekyc.KeySign: "developerSignKeyId", ekyc.KeyEncrypt: "developerEncKeyId"}[use]
-	_, err = fmt.Fprintf(a.out, "%-18s %s\n", name, k.ID)
+	_, err = fmt.Fprintf(a.out, "%-18s %s\n", explorer.KeyField(k.Ours, k.Use), k.ID)
 	return err
 }
 

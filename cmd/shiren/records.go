@@ -221,8 +221,12 @@ JSON. Names, numbers and what documents say are masked, and images are named by 
 only, unless --unmasked and --images say otherwise; both need a --reason, which the console's
 journal keeps. shiren record verify checks such a file.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (open || images) && len([]rune(strings.TrimSpace(reason))) < 4 {
-				return errors.New("--unmasked and --images need a --reason of at least 4 characters; the journal keeps it")
+			why := strings.TrimSpace(reason)
+			if open || images {
+				var err error
+				if why, err = operator.CheckReason(reason); err != nil {
+					return fmt.Errorf("--unmasked and --images need a --reason: %w", err)
+				}
 			}
 			d, core, err := a.operating(cmd.Context())
 			if err != nil {
@@ -240,7 +244,7 @@ journal keeps. shiren record verify checks such a file.`,
 			if images {
 				detail += ", with images"
 			}
-			if err := a.journalled(cmd.Context(), d, "record.export", args[0], strings.TrimSpace(reason), detail); err != nil {
+			if err := a.journalled(cmd.Context(), d, "record.export", args[0], why, detail); err != nil {
 				return err
 			}
 			out := dossier.Of(f, !open, a.now())
@@ -279,12 +283,12 @@ another matter: shiren registry remove.
 A signed receipt says what was erased; it holds no personal data. The journal keeps the --reason.
 It may be repeated, and done while a server runs.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			reason = strings.TrimSpace(reason)
-			switch {
-			case (len(args) == 1) == (number != ""):
+			if (len(args) == 1) == (number != "") {
 				return errors.New("say what to erase: either the ID of a record, or a person's --number")
-			case len([]rune(reason)) < 4:
-				return errors.New("--reason: say why, in at least 4 characters; the journal keeps it")
+			}
+			reason, err := operator.CheckReason(reason)
+			if err != nil {
+				return fmt.Errorf("--reason: %w", err)
 			}
 			var e ekyc.Erasure
 			var failed error
@@ -333,8 +337,7 @@ func (a *app) erased(ctx context.Context, d *server.Data, action, object, record
 		failed = absentRecord(failed)
 	}
 	fmt.Fprintf(a.out, "sessions    %d\nimages      %d\nsubjects    %d\ncalls       %d\nundeleted   %d\n", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
-	detail := fmt.Sprintf("sessions %d, images %d, subjects %d, calls %d, undeleted %d", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
-	err := errors.Join(failed, a.journalled(context.WithoutCancel(ctx), d, action, object, "", detail))
+	err := errors.Join(failed, a.journalled(context.WithoutCancel(ctx), d, action, object, "", e.Summary()))
 	if file == "" || failed != nil {
 		return err
 	}

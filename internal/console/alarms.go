@@ -341,21 +341,23 @@ func (h *Handler) alarmRoutes() {
 	})
 }
 
-// alarmBody is the context key of a body that note has read.
-type alarmBody struct{}
-
-// changeAlarm is change for calls with a body: it is read once, before note, and handed to both.
+// changeAlarm is change for calls with a body, which is handed to both.
 func changeAlarm[T any](h *Handler, pattern string, p operator.Permission, action string,
 	note func(c *call, in *T) (object, reason, detail string, err error), f func(c *call, in *T) (any, error),
 ) {
 	h.change(pattern, p, action, func(c *call) (string, string, string, error) {
-		in := new(T)
-		if err := c.body(in); err != nil {
+		in, err := bodyOf[T](c, MaxBody)
+		if err != nil {
 			return "", "", "", err
 		}
-		c.Request = c.Request.WithContext(context.WithValue(c.Context(), alarmBody{}, in))
 		return note(c, in)
-	}, func(c *call) (any, error) { return f(c, c.Context().Value(alarmBody{}).(*T)) })
+	}, func(c *call) (any, error) {
+		in, err := bodyOf[T](c, MaxBody)
+		if err != nil {
+			return nil, err
+		}
+		return f(c, in)
+	})
 }
 
 func (h *Handler) alarmList(c *call) (any, error) {

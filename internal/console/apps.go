@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"shiren/internal/ekyc"
+	"shiren/internal/explorer"
 	"shiren/internal/operator"
 )
 
@@ -159,6 +160,9 @@ type appAnswer struct {
 	Usage    []usage   `json:"usage"`
 }
 
+// standings are the page's words for whether an app's keys admit.
+var standings = map[ekyc.Code]string{ekyc.OK: "on", ekyc.AppDisabled: "off", ekyc.AppExpired: "expired", ekyc.AppUnreviewed: "unreviewed"}
+
 // secretsAnswer is an app with its secrets, at the moment that they were made or asked for.
 type secretsAnswer struct {
 	appAnswer
@@ -169,16 +173,7 @@ type secretsAnswer struct {
 func (h *Handler) appAnswer(ctx context.Context, a ekyc.App) (appAnswer, error) {
 	out := appAnswer{
 		App: appDocOf(a), Key: a.Key, Bearer: a.Bearer != "", Created: a.Created, Declared: h.cfg.Apps.DeclaredApp(a.ID),
-		Revision: revision(a), Standing: "on", Usage: []usage{},
-	}
-	now := h.cfg.Now()
-	switch {
-	case a.Disabled:
-		out.Standing = "off"
-	case !a.ReviewBy.IsZero() && !now.Before(a.ReviewBy):
-		out.Standing = "unreviewed"
-	case !a.Expires.IsZero() && !now.Before(a.Expires):
-		out.Standing = "expired"
+		Revision: revision(a), Standing: standings[a.Standing(h.cfg.Now())], Usage: []usage{},
 	}
 	for _, kind := range ekyc.ChargeKinds() {
 		n, err := h.cfg.Apps.Charged(ctx, a.ID, kind)
@@ -213,18 +208,12 @@ type keyAnswer struct {
 	Field   string      `json:"field"` // what the vendor's messages name it in
 }
 
-// keyFields are the names of keys in the vendor's messages. Huawei's pages.
-var keyFields = map[bool]map[ekyc.KeyUse]string{
-	true:  {ekyc.KeySign: "petalpaySignKeyId", ekyc.KeyEncrypt: "petalpayEncKeyId"},
-	false: {ekyc.KeySign: "developerSignKeyId", ekyc.KeyEncrypt: "developerEncKeyId"},
-}
-
 func (h *Handler) keyAnswer(k ekyc.AppKey) keyAnswer {
 	sum := sha256.Sum256(k.Public)
 	return keyAnswer{
 		ID: k.ID, Use: k.Use, Ours: k.Ours, Public: hex.EncodeToString(k.Public), SHA256: hex.EncodeToString(sum[:]),
 		PEM:     string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.Public})),
-		Created: k.Created, Until: momentText(k.Until), Valid: k.Valid(h.cfg.Now()), Field: keyFields[k.Ours][k.Use],
+		Created: k.Created, Until: momentText(k.Until), Valid: k.Valid(h.cfg.Now()), Field: explorer.KeyField(k.Ours, k.Use),
 	}
 }
 

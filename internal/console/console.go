@@ -33,6 +33,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -40,7 +41,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"shiren/internal/dossier"
 	"shiren/internal/ekyc"
@@ -258,22 +258,16 @@ func invalid(message string) error { return &Error{http.StatusBadRequest, ErrInv
 
 func absent(message string) error { return &Error{http.StatusNotFound, ErrAbsent, message} }
 
-// Bounds of a reason, in characters. Our choice: shorter ones say nothing.
-const (
-	minReason = 4
-	maxReason = 500
-)
-
-// checkReason returns the reason that a person gave, as the journal keeps it.
+// checkReason is operator.CheckReason, with what the call answers.
 func checkReason(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	switch n := utf8.RuneCountInString(text); {
-	case n < minReason:
-		return "", &Error{http.StatusBadRequest, ErrReason, "say why, in at least 4 characters; the journal keeps it"}
-	case n > maxReason:
-		return "", invalid("the reason is longer than 500 characters")
+	reason, err := operator.CheckReason(text)
+	switch {
+	case errors.Is(err, operator.ErrNoReason):
+		return "", &Error{http.StatusBadRequest, ErrReason, err.Error()}
+	case err != nil:
+		return "", invalid(err.Error())
 	}
-	return text, nil
+	return reason, nil
 }
 
 // sent is the answer of a call that has written its own.
@@ -394,12 +388,32 @@ func (c *call) bodyOf(v any, limit int64) error {
 	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, limit))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return invalid("the body cannot be read: it is no JSON, is too long, or has an unknown field")
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			return invalid(fmt.Sprintf("the body is longer than %d bytes", long.Limit))
+		}
+		return invalid("the body cannot be read: it is no JSON, or has an unknown field")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body has something after its JSON")
 	}
 	return nil
+}
+
+type bodyKey struct{}
+
+// bodyOf reads the call's JSON body of at most most bytes, once: what notes a change and what
+// makes it are handed the same value.
+func bodyOf[T any](c *call, most int64) (*T, error) {
+	if v, ok := c.Context().Value(bodyKey{}).(*T); ok {
+		return v, nil
+	}
+	v := new(T)
+	if err := c.bodyOf(v, most); err != nil {
+		return nil, err
+	}
+	c.Request = c.WithContext(context.WithValue(c.Context(), bodyKey{}, v))
+	return v, nil
 }
 
 // answer writes v, or what err comes to.

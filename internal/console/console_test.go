@@ -317,18 +317,20 @@ func TestChangesAreWrittenDownFirst(t *testing.T) {
 	var outcome error
 	logs := &testkit.Logs{}
 	d := &desk{t: t, logs: logs, Handler: New(Config{Gate: &l, Log: slog.New(slog.NewTextHandler(logs, nil))})}
+	type thing struct {
+		Reason string `json:"reason"`
+	}
 	d.change("POST /things/{id}", operator.ChangePlans, "thing.change", func(c *call) (object, reason, detail string, err error) {
-		var in struct {
-			Reason string `json:"reason"`
-		}
-		if err := c.body(&in); err != nil {
+		in, err := bodyOf[thing](c, MaxBody)
+		if err != nil {
 			return "", "", "", err
 		}
 		reason, err = checkReason(in.Reason)
 		return c.PathValue("id"), reason, "", err
-	}, func(*call) (any, error) {
-		done = true
-		return empty{}, outcome
+	}, func(c *call) (any, error) {
+		in, err := bodyOf[thing](c, MaxBody) // the one that was noted
+		done = err == nil && in.Reason != ""
+		return empty{}, errors.Join(err, outcome)
 	})
 	post := func(body string) *httptest.ResponseRecorder {
 		done, l.entries = false, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -551,26 +550,4 @@ func clean(s string) string {
 		return string(r[:maxNote]) + "…"
 	}
 	return s
-}
-
-type bodyKey struct{}
-
-// bodyOf reads the call's JSON body of at most most bytes, once: what notes a change and what
-// makes it are handed the same value.
-func bodyOf[T any](c *call, most int64) (*T, error) {
-	if v, ok := c.Context().Value(bodyKey{}).(*T); ok {
-		return v, nil
-	}
-	v := new(T)
-	d := json.NewDecoder(http.MaxBytesReader(c.ResponseWriter, c.Body, most))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		var long *http.MaxBytesError
-		if errors.As(err, &long) {
-			return nil, invalid(fmt.Sprintf("the body is longer than %d bytes", long.Limit))
-		}
-		return nil, invalid("the body cannot be read: it is no JSON, or has an unknown field")
-	}
-	c.Request = c.WithContext(context.WithValue(c.Context(), bodyKey{}, v))
-	return v, nil
 }

@@ -330,9 +330,8 @@ func (c *call) reason(body any, reason *string) (string, error) {
 
 // erased answers with a signed receipt, and notes what it says.
 func (c *call) erased(action, object, record string, e ekyc.Erasure, err error) (any, error) {
-	detail := fmt.Sprintf("sessions %d, images %d, subjects %d, calls %d, undeleted %d", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
 	if err == nil || e.Sessions+e.Subjects+e.Calls > 0 { // also what was erased before it failed
-		err = errors.Join(err, c.late(action, object, detail))
+		err = errors.Join(err, c.late(action, object, e.Summary()))
 	}
 	if err != nil {
 		return nil, err

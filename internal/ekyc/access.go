@@ -3,6 +3,7 @@ package ekyc
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Switch is what the operator set for a kind of charge, for all apps and protocols.
@@ -27,16 +28,29 @@ func (s *Service) switched(ctx context.Context, kind ChargeKind) error {
 	return nil
 }
 
+// Standing says why none of the app's keys admits at now, or OK. Codes: AppDisabled, AppUnreviewed,
+// AppExpired, the first that holds.
+func (a App) Standing(now time.Time) Code {
+	switch {
+	case a.Disabled:
+		return AppDisabled
+	case !a.ReviewBy.IsZero() && !now.Before(a.ReviewBy):
+		return AppUnreviewed
+	case !a.Expires.IsZero() && !now.Before(a.Expires):
+		return AppExpired
+	}
+	return OK
+}
+
 // standing returns the app, or why none of its keys admits just now.
 func (s *Service) standing(app App) (App, error) {
-	now := s.Now()
-	switch {
-	case app.Disabled:
-		return App{}, Errorf(AppDisabled, "the app is switched off")
-	case !app.ReviewBy.IsZero() && !now.Before(app.ReviewBy):
-		return App{}, Errorf(AppUnreviewed, "the app was not reviewed in time; ask its operator")
-	case !app.Expires.IsZero() && !now.Before(app.Expires):
-		return App{}, Errorf(AppExpired, "the app's keys have expired; ask its operator")
+	switch code := app.Standing(s.Now()); code {
+	case AppDisabled:
+		return App{}, Errorf(code, "the app is switched off")
+	case AppUnreviewed:
+		return App{}, Errorf(code, "the app was not reviewed in time; ask its operator")
+	case AppExpired:
+		return App{}, Errorf(code, "the app's keys have expired; ask its operator")
 	}
 	return app, nil
 }

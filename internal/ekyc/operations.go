@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -119,6 +120,11 @@ type Erasure struct {
 	// Noise counts the sessions of which an image could not be deleted. Its key is gone, so
 	// that nobody can open it.
 	Noise int
+}
+
+// Summary says how much was erased, in a line for the journal.
+func (e Erasure) Summary() string {
+	return fmt.Sprintf("sessions %d, images %d, subjects %d, calls %d, undeleted %d", e.Sessions, e.Evidence, e.Subjects, e.Calls, e.Noise)
 }
 
 // ErasureListed bounds Erasure.Records. Our choice.

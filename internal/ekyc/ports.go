@@ -171,8 +171,6 @@ type Store interface {
 	// from the sealed app, and no key in the clear.
 	AppByBearer(ctx context.Context, key string) (App, error)
 
-	// AddCharge adds a charge of a direct call to the ledger.
-	AddCharge(ctx context.Context, c Charge) error
 	// Charged counts an app's charges of a kind, without those of the sandbox.
 	Charged(ctx context.Context, app AppID, kind ChargeKind) (int64, error)
 	// AddDirect adds the record of a direct call, and its charges to the ledger, in one

@@ -5,7 +5,16 @@ import (
 	"io"
 
 	hw "shiren/api/huawei"
+	"shiren/internal/ekyc"
 )
+
+// KeyField is what the vendor's messages name a key in. Huawei's pages.
+func KeyField(ours bool, use ekyc.KeyUse) string {
+	return map[bool]map[ekyc.KeyUse]string{
+		true:  {ekyc.KeySign: "petalpaySignKeyId", ekyc.KeyEncrypt: "petalpayEncKeyId"},
+		false: {ekyc.KeySign: "developerSignKeyId", ekyc.KeyEncrypt: "developerEncKeyId"},
+	}[ours][use]
+}
 
 // MakeKey makes an SM2 pair: SubjectPublicKeyInfo and PKCS #8.
 func MakeKey(rand io.Reader) (public, private []byte, err error) {

@@ -231,6 +231,25 @@ func TestTidy(t *testing.T) {
 	}
 }
 
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text, want string
+		err        error
+	}{
+		{"", "", ErrNoReason},
+		{" so \n ", "", ErrNoReason},
+		{"有投诉", "", ErrNoReason},
+		{" 客户投诉 ", "客户投诉", nil},
+		{strings.Repeat("核", maxReason), strings.Repeat("核", maxReason), nil},
+		{strings.Repeat("x", maxReason+1), "", ErrLongReason},
+	} {
+		if got, err := CheckReason(c.text); got != c.want || err != c.err {
+			t.Errorf("%.20q: got %.20q and %v, want %.20q and %v", c.text, got, err, c.want, c.err)
+		}
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	a := Account{Password: "$argon2id$secret", TOTP: "SECRETSECRET"}

@@ -37,6 +37,28 @@ const (
 	maxDetail = 1000
 )
 
+// minReason is the shortest reason, in runes. Our choice: shorter ones say nothing.
+const minReason = 4
+
+// What is wrong with a reason.
+var (
+	ErrNoReason   = fmt.Errorf("say why, in at least %d characters; the journal keeps it", minReason)
+	ErrLongReason = fmt.Errorf("the reason is longer than %d characters", maxReason)
+)
+
+// CheckReason returns the reason that a person gave, as the journal keeps it. Errors: ErrNoReason,
+// ErrLongReason.
+func CheckReason(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	switch n := utf8.RuneCountInString(text); {
+	case n < minReason:
+		return "", ErrNoReason
+	case n > maxReason:
+		return "", ErrLongReason
+	}
+	return text, nil
+}
+
 // ended is put where a text was cut.
 const ended = "…"
 

@@ -43,7 +43,7 @@ func (d *Data) MakeApp(ctx context.Context, want ekyc.App) (ekyc.App, error) {
 	if slices.ContainsFunc(apps, func(p ekyc.App) bool { return p.ID == want.ID }) {
 		return want, &ekyc.FieldError{Field: "id", What: fmt.Sprintf("there is an app %s already; give no id to get a free one", want.ID)}
 	}
-	if err := errors.Join(d.freshKey(&want), d.freshSecret(&want), d.freshBearer(&want)); err != nil {
+	if err := d.freshKeys(&want); err != nil {
 		return want, err
 	}
 	want.Created = d.now().UTC()
@@ -51,6 +51,11 @@ func (d *Data) MakeApp(ctx context.Context, want ekyc.App) (ekyc.App, error) {
 		return want, err
 	}
 	return want, d.Store.PutApp(ctx, want)
+}
+
+// freshKeys gives an app all keys anew.
+func (d *Data) freshKeys(a *ekyc.App) error {
+	return errors.Join(d.freshKey(a), d.freshSecret(a), d.freshBearer(a))
 }
 
 func (d *Data) freshKey(a *ekyc.App) (err error) {

@@ -125,15 +125,7 @@ func (s *Server) Demo(ctx context.Context) (app ekyc.App, ok bool, err error) {
 	}
 	now := s.now().UTC()
 	app = ekyc.App{ID: DemoApp, Name: "demo", Created: now}
-	if app.Key, err = NewKey(s.options.Rand); err != nil {
-		return app, false, err
-	}
-	secret, err := NewKey(s.options.Rand)
-	if err != nil {
-		return app, false, err
-	}
-	app.Secret = ekyc.Secret(secret)
-	if app.Bearer, err = NewBearer(s.options.Rand); err != nil {
+	if err := s.freshKeys(&app); err != nil {
 		return app, false, err
 	}
 	if err := s.Store.PutApp(ctx, app); err != nil {

@@ -330,11 +330,6 @@ func addCharges(ctx context.Context, q querier, protocol string, charges []ekyc.
 	return nil
 }
 
-// AddCharge adds a charge to the ledger. One whose ID is there already is left as it is.
-func (s *Store) AddCharge(ctx context.Context, c ekyc.Charge) error {
-	return s.writer.do(ctx, func(q querier) error { return addCharges(ctx, q, "", []ekyc.Charge{c}) })
-}
-
 // Charged counts an app's charges of a kind.
 func (s *Store) Charged(ctx context.Context, app ekyc.AppID, kind ekyc.ChargeKind) (int64, error) {
 	var n int64

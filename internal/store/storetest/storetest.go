@@ -276,20 +276,23 @@ func charge(id string, app ekyc.AppID, kind ekyc.ChargeKind) ekyc.Charge {
 	return ekyc.Charge{ID: id, App: app, Plan: "p", Kind: kind, At: base, LogID: "log", Attempt: 1}
 }
 
+// chargedFor is a session of one attempt with these charges.
+func chargedFor(token string, list ...ekyc.Charge) ekyc.Session {
+	return ekyc.Session{Token: ekyc.Token(token), App: list[0].App, Opened: base, Attempts: []ekyc.Attempt{{Ordinal: 1, Charges: list}}}
+}
+
 func chargedOnce(t *testing.T, s ekyc.Store) {
 	ctx := t.Context()
 	if n := charged(t, s, "1", ekyc.ChargeMatch); n != 0 {
 		t.Errorf("an empty ledger has %d charges", n)
 	}
-	for range 3 {
-		ok(t, s.AddCharge(ctx, charge("a", "1", ekyc.ChargeMatch)))
+	for i := range 3 {
+		create(t, s, chargedFor(fmt.Sprint("same", i), charge("a", "1", ekyc.ChargeMatch)))
 	}
-	ok(t, s.AddCharge(ctx, charge("b", "1", ekyc.ChargeVerify)))
-	ok(t, s.AddCharge(ctx, charge("c", "2", ekyc.ChargeMatch)))
+	create(t, s, chargedFor("another kind", charge("b", "1", ekyc.ChargeVerify)))
+	create(t, s, chargedFor("another app", charge("c", "2", ekyc.ChargeMatch)))
 	// A session that brings a charge which is there already, and a new one.
-	create(t, s, ekyc.Session{Token: "one", App: "1", Opened: base, Attempts: []ekyc.Attempt{{
-		Ordinal: 1, Charges: []ekyc.Charge{charge("a", "1", ekyc.ChargeMatch), charge("d", "1", ekyc.ChargeMatch)},
-	}}})
+	create(t, s, chargedFor("one", charge("a", "1", ekyc.ChargeMatch), charge("d", "1", ekyc.ChargeMatch)))
 	for i := range 3 { // the same update again, as after a lost reply; and one more that adds nothing
 		_, err := s.UpdateSession(ctx, "one", func(ses *ekyc.Session) error {
 			if len(ses.Attempts) == 1 {
@@ -318,12 +321,12 @@ func chargedOnce(t *testing.T, s ekyc.Store) {
 }
 
 func chargesStay(t *testing.T, s ekyc.Store) {
-	create(t, s, ekyc.Session{Token: "one", App: "1", Opened: base, Attempts: []ekyc.Attempt{{Charges: []ekyc.Charge{charge("a", "1", ekyc.ChargeLive)}}}})
+	create(t, s, chargedFor("one", charge("a", "1", ekyc.ChargeLive)))
 	ok(t, s.Forget(t.Context(), "one"))
 	if n := charged(t, s, "1", ekyc.ChargeLive); n != 1 {
 		t.Errorf("%d charges after the session was forgotten, want 1", n)
 	}
-	ok(t, s.AddCharge(t.Context(), charge("a", "1", ekyc.ChargeLive)))
+	create(t, s, chargedFor("two", charge("a", "1", ekyc.ChargeLive)))
 	if n := charged(t, s, "1", ekyc.ChargeLive); n != 1 {
 		t.Errorf("%d charges after the same one came again, want 1", n)
 	}
@@ -344,8 +347,7 @@ func concurrentCharges(t *testing.T, s ekyc.Store) {
 			slices.Reverse(list)
 		}
 		wg.Go(func() {
-			ses := ekyc.Session{Token: ekyc.Token(fmt.Sprint("t", i)), App: "1", Opened: base, Attempts: []ekyc.Attempt{{Charges: list}}}
-			if err := s.CreateSession(t.Context(), ses); err != nil {
+			if err := s.CreateSession(t.Context(), chargedFor(fmt.Sprint("t", i), list...)); err != nil {
 				t.Error(err)
 			}
 		})

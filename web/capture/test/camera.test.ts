@@ -40,7 +40,6 @@ beforeEach(() => {
   device = new Device()
   scope = effectScope()
   vi.stubGlobal('navigator', { mediaDevices: device })
-  vi.stubGlobal('document', { createElement: () => ({}) })
 })
 afterEach(() => {
   scope.stop()

@@ -3,12 +3,15 @@ import { effectScope } from 'vue'
 
 import { api, ApiError, Cancelled, errorText, type Page, signedOut, withQuery } from '../src/lib/api'
 import { csvOf } from '../src/lib/download'
+import { found } from '../src/lib/find'
 import { bytes, money, percent } from '../src/lib/format'
+import { notices } from '../src/lib/notice'
 import { zone } from '../src/lib/preferences'
 import { current, spanOf } from '../src/lib/span'
 import { agoText, durationText, fromLocal, midnight, timeText, toLocal } from '../src/lib/time'
 import { useList } from '../src/lib/useAsync'
-import { useForm, useTask } from '../src/lib/useTask'
+import { param, queryOf, spanIn } from '../src/lib/useFilters'
+import { orTell, useForm, useTask } from '../src/lib/useTask'
 import { has, lang, needWords, t, tr } from '../src/lib/words'
 
 afterEach(() => {
@@ -86,6 +89,36 @@ describe('words', () => {
     expect(t('access.sign-in')).toBe('登录')
     lang.value = 'en'
     await vi.waitFor(() => expect(t('access.sign-in')).toBe('Sign in'))
+  })
+})
+
+describe('filters', () => {
+  it('find what holds the text in any of its texts, in whatever case', () => {
+    const list = [
+      { id: '100001', name: 'Shop' },
+      { id: '100002', name: '商店' },
+    ]
+    const of = (typed: string) => found(list, typed, (x) => [x.id, x.name]).map((x) => x.id)
+    expect([of(''), of(' SHOP '), of('0002'), of('商'), of('x')]).toEqual([
+      ['100001', '100002'],
+      ['100001'],
+      ['100002'],
+      ['100002'],
+      [],
+    ])
+  })
+  it('come back from the address that they wrote', () => {
+    const own = { usual: 'own' as const, since: '2026-03-01T00:00:00.000Z', before: '' }
+    const query = queryOf(own, { app: '1', plan: '' })
+    expect(query).toEqual({ since: own.since, app: '1' })
+    expect([spanIn(query, 'week'), param(query, 'app'), param(query, 'plan')]).toEqual([own, '1', ''])
+    expect(queryOf(spanOf('today'), {})).toEqual({ time: 'today' })
+    expect(spanIn({ time: 'today' }, 'week').usual).toBe('today')
+  })
+  it('fall back where the address says nothing that is known', () => {
+    for (const time of [undefined, 'own', 'for ever', ['day', 'week']] as const)
+      expect(spanIn(time === undefined ? {} : { time: time as string }, 'month').usual).toBe('month')
+    expect(param({ app: ['1', '2'] }, 'app')).toBe('')
   })
 })
 
@@ -193,6 +226,15 @@ describe('tasks', () => {
     expect(await task.run(() => Promise.reject(new Cancelled()))).toBe(false)
     expect(await task.run(() => Promise.reject(wrong))).toBe(false)
     expect([told, task.busy.value]).toEqual([[wrong], false])
+  })
+  it("that may overlap tell a failure in the area's words, and nothing of what was given up", async () => {
+    notices.length = 0
+    await orTell('access', () => Promise.reject(new Cancelled()))
+    await orTell('access', () => Promise.resolve())
+    expect(notices).toEqual([])
+    await needWords('access')
+    await orTell('access', () => Promise.reject(new ApiError(400, 'refused', 'in English')))
+    expect(notices.map((n) => [n.kind, n.text])).toEqual([['error', t('access.error.refused')]])
   })
   it('of a form show what is wrong until they are tried again', async () => {
     const form = useForm('access', () => 'it is wrong')

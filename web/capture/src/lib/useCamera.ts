@@ -45,7 +45,6 @@ export function useCamera(o: CameraOptions): Camera {
   const video = ref<HTMLVideoElement>()
   const cameras = ref<CameraChoice[]>([])
   const camera = ref<CameraUse>({ id: '', label: '', back: o.rear ?? false })
-  const canvas = document.createElement('canvas')
   let stream: MediaStream | null = null
   let pump: ReturnType<typeof setInterval> | undefined
   let turn = 0 // counts what was asked for: what comes of anything earlier is let go of
@@ -91,6 +90,7 @@ export function useCamera(o: CameraOptions): Camera {
   }
 
   function feed(link: Link, every: number, short?: number, quality?: number): void {
+    const canvas = document.createElement('canvas')
     let grabbing = false
     async function tick() {
       const v = video.value

@@ -32,6 +32,15 @@ export function useTask(told: (e: unknown) => void): Task {
 /** A task whose failure is a notice, in the area's words. */
 export const useAction = (area: string): Task => useTask((e) => notifyError(e, area))
 
+/** Does f, whatever else is under way; a failure is a notice, in the area's words. */
+export async function orTell(area: string, f: () => Promise<unknown>): Promise<void> {
+  try {
+    await f()
+  } catch (e) {
+    notifyError(e, area)
+  }
+}
+
 export interface Form extends Task {
   /** What is wrong, for the form to show; each run begins without. */
   fault: Ref<string>
