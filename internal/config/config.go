@@ -83,7 +83,7 @@ const (
 // TLS says how connections are secured. Phones give no camera without it.
 type TLS struct {
 	Mode     string   `toml:"mode"`
-	Domains  []string `toml:"domains"` // auto: all names served; self-signed: names besides this machine's own
+	Domains  []string `toml:"domains"` // auto: all names served; self-signed: names and addresses besides this machine's own
 	CertFile string   `toml:"cert_file"`
 	KeyFile  string   `toml:"key_file"`
 	Email    string   `toml:"email"`    // auto: where the authority may write to

@@ -181,7 +181,7 @@ func (a *authority) keepOne(ctx context.Context, name string, o *orders) {
 			a.log.Info("a certificate is at hand", "name", name, "until", cert.Leaf.NotAfter.UTC().Format(time.DateOnly))
 			break
 		}
-		why, pause := a.explain(name, err)
+		pause, why := a.explain(name, err)
 		a.log.Error("there is no certificate for this name, and no client can connect by it", "name", name, "err", why, "asked_again_in", pause.String())
 		select {
 		case <-ctx.Done():
@@ -246,15 +246,15 @@ func (a *authority) overdue(name string) {
 }
 
 // explain says what to do about an order that failed, and when it is given again.
-func (a *authority) explain(name string, err error) (error, time.Duration) {
+func (a *authority) explain(name string, err error) (time.Duration, error) {
 	if t := a.wire.checks(name); t != "" {
-		return a.unreached(name, t), refusedPause
+		return refusedPause, a.unreached(name, t)
 	}
-	why, answered := explain(a.config, err)
+	answered, why := explain(a.config, err)
 	if answered {
-		return why, refusedPause
+		return refusedPause, why
 	}
-	return why, silentPause
+	return silentPause, why
 }
 
 func (a *authority) unreached(name, checks string) error {
@@ -265,7 +265,7 @@ func (a *authority) unreached(name, checks string) error {
 	return fmt.Errorf("the authority did not find this server as %s (%s): let the name resolve to this machine, for everybody; %s", name, checks, ports)
 }
 
-func explain(c config.Config, err error) (_ error, answered bool) {
+func explain(c config.Config, err error) (answered bool, _ error) {
 	var (
 		refused   *acme.Error
 		untrusted *tls.CertificateVerificationError
@@ -274,13 +274,15 @@ func explain(c config.Config, err error) (_ error, answered bool) {
 	at := acmeDirectory(c)
 	switch {
 	case errors.As(err, &untrusted):
-		return fmt.Errorf("%s is not trusted: %w; give the root certificate of a private authority in tls.acme_ca_file", at, untrusted.Err), false
+		return false, fmt.Errorf("%s is not trusted: %w; give the root certificate of a private authority in tls.acme_ca_file", at, untrusted.Err)
+	case errors.As(err, &refused) && refused.StatusCode >= http.StatusInternalServerError:
+		return false, fmt.Errorf("%s is out of order: %w; wait, or correct tls.acme_url", at, err)
 	case errors.As(err, &refused):
-		return fmt.Errorf("%s refuses: %w; what it can object to is tls.domains, tls.email, or an address in tls.acme_url that is no ACME directory", at, err), true
+		return true, fmt.Errorf("%s refuses: %w; what it can object to is tls.domains, tls.email, or an address in tls.acme_url that is no ACME directory", at, err)
 	case errors.As(err, &broken):
-		return fmt.Errorf("the authority cannot be reached: %w; let this machine reach it, by HTTPS_PROXY if need be, or correct tls.acme_url", err), false
+		return false, fmt.Errorf("the authority cannot be reached: %w; let this machine reach it, by HTTPS_PROXY if need be, or correct tls.acme_url", err)
 	}
-	return fmt.Errorf("%w; is %s (tls.acme_url) an ACME directory?", err, at), false
+	return false, fmt.Errorf("%w; is %s (tls.acme_url) an ACME directory?", err, at)
 }
 
 // plainly answers the authority's checks over plain HTTP and sends everybody else to the
@@ -316,7 +318,7 @@ func CheckAuthority(ctx context.Context, c config.Config) error {
 		err = errors.New("the answer names no way to order a certificate")
 	}
 	if err != nil {
-		err, _ = explain(c, err)
+		_, err = explain(c, err)
 	}
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,6 +29,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/miekg/dns"
+	"golang.org/x/crypto/acme"
 
 	"shiren/internal/config"
 	"shiren/internal/server"
@@ -442,6 +446,9 @@ func TestCertificateTrouble(t *testing.T) {
 					t.Errorf("the log says nothing of %q", want)
 				}
 			}
+			if tt.http == "" && strings.Contains(logs.String(), "http-01: ") {
+				t.Error("the authority is sent to port 80, where nobody answers")
+			}
 			orders := p.ordered()
 			for range 3 {
 				if _, err := p.visit(t, at, first); err == nil {
@@ -477,7 +484,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	p := newPebble(t)
 	o, _ := auto(t, p, "")
 	o.Config.TLS.Domains = []string{first}
-	old := keep(t, o.Config, 80*24*time.Hour, 10*24*time.Hour)
+	old := keep(t, o.Config, first, 80*24*time.Hour, 10*24*time.Hour)
 	at := serve(t, build(t, o)).Local
 	serial := func() *big.Int {
 		t.Helper()
@@ -514,7 +521,7 @@ func TestRenewalFails(t *testing.T) {
 	p.Close()
 	o, clock := auto(t, p, "")
 	o.Config.TLS.Domains = []string{first}
-	keep(t, o.Config, 80*24*time.Hour, 10*24*time.Hour)
+	keep(t, o.Config, first, 80*24*time.Hour, 10*24*time.Hour)
 	logs := relogged(&o)
 	a := server.NewAuthority(t, o)
 	a.Order(t, first)
@@ -535,13 +542,48 @@ func TestRenewalFails(t *testing.T) {
 
 // keep puts a certificate where those of the authority are kept, begun and ending so long
 // before and from now.
-func keep(t *testing.T, c config.Config, age, left time.Duration) *big.Int {
+func keep(t *testing.T, c config.Config, name string, age, left time.Duration) *big.Int {
 	t.Helper()
 	crt, key, serial := made(t, time.Now().Add(-age), time.Now().Add(left))
-	if err := server.ACMECache(c).Put(t.Context(), first, append(key, crt...)); err != nil {
+	if err := server.ACMECache(c).Put(t.Context(), name, append(key, crt...)); err != nil {
 		t.Fatal(err)
 	}
 	return serial
+}
+
+// TestExplain tells a busy authority from one that refuses, which is asked again later.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err      error
+		answered bool
+		want     string
+	}{
+		{&acme.Error{StatusCode: 503}, false, "out of order"},
+		{&acme.Error{StatusCode: 429, ProblemType: "urn:ietf:params:acme:error:rateLimited", Detail: "too many"}, true, "refuses: 429 urn:ietf:params:acme:error:rateLimited: too many"},
+		{fmt.Errorf("register: %w", &acme.Error{StatusCode: 400}), true, "tls.email"},
+		{&url.Error{Op: "Get", URL: "https://ca.example.com", Err: io.ErrUnexpectedEOF}, false, "HTTPS_PROXY"},
+		{io.ErrUnexpectedEOF, false, "is https://ca.example.com/dir (tls.acme_url) an ACME directory?"},
+	} {
+		var c config.Config
+		c.TLS.ACMEURL = "https://ca.example.com/dir"
+		answered, why := server.Explain(c, tt.err)
+		if answered != tt.answered || !errors.Is(why, tt.err) || !strings.Contains(why.Error(), tt.want) {
+			t.Errorf("%v: %v, answered %v; want %q, %v", tt.err, why, answered, tt.want, tt.answered)
+		}
+	}
+}
+
+// TestFirstToEnd counts for the alarm, whichever name it is for.
+func TestFirstToEnd(t *testing.T) {
+	t.Parallel()
+	p := newPebble(t)
+	o, _ := auto(t, p, "")
+	keep(t, o.Config, first, time.Hour, 80*24*time.Hour)
+	keep(t, o.Config, second, 80*24*time.Hour, 10*24*time.Hour)
+	if days, ok, err := build(t, o).CertDays(t.Context()); days < 9 || days > 11 || !ok || err != nil {
+		t.Errorf("%v days are left (%v, %v), want 10", days, ok, err)
+	}
 }
 
 // TestCacheFolders keeps authorities apart.

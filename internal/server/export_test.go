@@ -12,6 +12,9 @@ var Guard = guard
 // ACMECache is acmeCache, for tests.
 var ACMECache = acmeCache
 
+// Explain is explain, for tests.
+var Explain = explain
+
 // Subjects is subjects, for tests.
 func Subjects(host string, domains []string) ([]string, []net.IP) { return subjects(host, domains) }
 
