@@ -199,7 +199,10 @@ func checkTLS(ctx context.Context, cfg config.Config, now time.Time) (string, er
 				return "", fmt.Errorf("%w: the authority must be able to reach this machine as %s", err, name)
 			}
 		}
-		return "auto: " + strings.Join(cfg.TLS.Domains, ", "), nil
+		if err := server.CheckAuthority(ctx, cfg); err != nil {
+			return "", err
+		}
+		return "auto: " + strings.Join(cfg.TLS.Domains, ", ") + "; the authority answers", nil
 	}
 	return "off: fine behind a proxy and on this machine; phones need it", nil
 }

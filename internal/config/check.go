@@ -169,9 +169,41 @@ func (l *loader) checkTLS(t TLS) {
 	if t.Mode == TLSAuto && len(t.Domains) == 0 {
 		l.bad("tls.mode", "tls.mode auto needs tls.domains: the names that the certificate is for")
 	}
+	for _, d := range t.Domains {
+		switch {
+		case t.Mode == TLSAuto && (!IsHostName(d) || net.ParseIP(d) != nil || !strings.Contains(d, ".") || strings.Contains(d, "_")):
+			l.bad("tls.domains", "tls.domains %q: an authority wants whole names, as in verify.example.com: no address, no wildcard, others than Latin letters as xn--…", d)
+		case !IsHostName(strings.TrimPrefix(d, "*.")) && net.ParseIP(d) == nil:
+			l.bad("tls.domains", "tls.domains %q: want names or addresses alone, as in verify.example.com; others than Latin letters as xn--…", d)
+		}
+	}
+	if t.Email != "" {
+		if a, err := mail.ParseAddress(t.Email); err != nil || a.Address != t.Email {
+			l.bad("tls.email", "tls.email: want an address alone, as in admin@example.com")
+		}
+	}
+	if u, err := url.Parse(t.ACMEURL); t.ACMEURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		l.bad("tls.acme_url", "tls.acme_url %q: want the address of an ACME directory, as in https://ca.example.com/acme/directory", t.ACMEURL)
+	}
 	if t.HTTPAddr != "" {
 		l.address("tls.http_addr", t.HTTPAddr)
 	}
+}
+
+// IsHostName says whether s is written as names of machines are, letters, digits, - and _
+// in parts with dots between.
+func IsHostName(s string) bool {
+	if len(s) > 253 { // RFC 1035, 2.3.4, without the root
+		return false
+	}
+	for part := range strings.SplitSeq(s, ".") {
+		if part == "" || len(part) > 63 || strings.HasPrefix(part, "-") || strings.HasSuffix(part, "-") || strings.ContainsFunc(part, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkApps relies on the core's own rules for one app and adds those between apps.

@@ -83,12 +83,14 @@ const (
 // TLS says how connections are secured. Phones give no camera without it.
 type TLS struct {
 	Mode     string   `toml:"mode"`
-	Domains  []string `toml:"domains"` // auto: all names served; self-signed: names besides this machine's own
+	Domains  []string `toml:"domains"` // auto: all names served; self-signed: names and addresses besides this machine's own
 	CertFile string   `toml:"cert_file"`
 	KeyFile  string   `toml:"key_file"`
-	Email    string   `toml:"email"`     // auto: where the authority may write to
-	ACMEURL  string   `toml:"acme_url"`  // auto: another authority's directory; empty is Let's Encrypt
-	HTTPAddr string   `toml:"http_addr"` // auto: answers challenges and redirects to HTTPS; empty is off
+	Email    string   `toml:"email"`    // auto: where the authority may write to
+	ACMEURL  string   `toml:"acme_url"` // auto: another authority's directory; empty is Let's Encrypt
+	// ACMECAFile holds authorities, PEM, that ACMEURL is trusted by, beside the system's.
+	ACMECAFile string `toml:"acme_ca_file"`
+	HTTPAddr   string `toml:"http_addr"` // auto: answers challenges and redirects to HTTPS; empty is off
 }
 
 // Store names the sessions' database.

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"net/mail"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/acme/autocert"
@@ -70,18 +70,27 @@ func newMailer(m config.Mail, o Options) (*notify.Mailer, error) {
 		Host: m.Host, Port: m.MailPort(), Security: notify.Security(m.TLS), User: m.User, Password: m.Password, From: *from, AllowPlain: m.AllowPlain, Now: o.Now,
 	}
 	if m.CAFile != "" {
-		text, err := os.ReadFile(m.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("mail.ca_file: %w", err)
-		}
-		if c.Roots, err = x509.SystemCertPool(); err != nil {
-			return nil, fmt.Errorf("mail.ca_file: the system's authorities cannot be read: %w", err)
-		}
-		if !c.Roots.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("mail.ca_file: %s holds no certificate in PEM", m.CAFile)
+		if c.Roots, err = roots("mail.ca_file", m.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return notify.NewMailer(c)
+}
+
+// roots are the authorities of the system and those of the file that key names.
+func roots(key, file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("%s: the system's authorities cannot be read: %w", key, err)
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM", key, file)
+	}
+	return pool, nil
 }
 
 // alarmArea is what the console's area of alarms stands on.
@@ -108,8 +117,8 @@ func (s *Server) diskFree(context.Context) (float64, bool, error) {
 	return float64(free) / float64(all), true, nil
 }
 
-// certDays is how long the served certificate is still valid; ok is false without TLS, and with an
-// automatic one before the authority gave it.
+// certDays is how long the served certificate is still valid; ok is false without TLS, and with
+// automatic ones, of which the first to end counts, before the authority gave one.
 func (s *Server) certDays(ctx context.Context) (float64, bool, error) {
 	end, ok, err := s.certEnd(ctx)
 	if err != nil || !ok {
@@ -135,18 +144,29 @@ func (s *Server) certEnd(ctx context.Context) (end time.Time, ok bool, err error
 		return leafEnd(s.served.Certificates[0])
 	case config.TLSAuto:
 		// Asking the manager might order a certificate; its cache only says what it has.
-		kept, err := autocert.DirCache(filepath.Join(c.TLSDir(), "acme")).Get(ctx, c.TLS.Domains[0])
-		if errors.Is(err, autocert.ErrCacheMiss) {
-			return end, false, nil
-		}
-		if err != nil {
-			return end, false, err
-		}
-		for block, rest := pem.Decode(kept); block != nil; block, rest = pem.Decode(rest) {
-			if block.Type == "CERTIFICATE" { // the first one is the leaf
-				return leafEnd(tls.Certificate{Certificate: [][]byte{block.Bytes}})
+		for _, name := range c.TLS.Domains {
+			kept, err := acmeCache(c).Get(ctx, strings.ToLower(name))
+			if errors.Is(err, autocert.ErrCacheMiss) {
+				continue
+			}
+			if err != nil {
+				return end, false, err
+			}
+			for block, rest := pem.Decode(kept); block != nil; block, rest = pem.Decode(rest) {
+				if block.Type != "CERTIFICATE" {
+					continue
+				}
+				one, _, err := leafEnd(tls.Certificate{Certificate: [][]byte{block.Bytes}})
+				if err != nil {
+					return end, false, err
+				}
+				if !ok || one.Before(end) {
+					end, ok = one, true
+				}
+				break // the first one is the leaf
 			}
 		}
+		return end, ok, nil
 	}
 	return end, false, nil
 }

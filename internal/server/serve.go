@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"syscall"
@@ -29,7 +31,7 @@ type Address struct {
 // what is due goes on beside it.
 func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 	c := s.Config
-	secure, plainly, err := s.options.secure()
+	secure, auto, err := s.options.secure()
 	if err != nil {
 		return err
 	}
@@ -43,13 +45,14 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 		servers[0].TLSConfig = secure.Clone() // each server writes into its own
 		s.served = secure
 	}
-	if plainly != nil && c.TLS.HTTPAddr != "" {
+	if auto != nil && c.TLS.HTTPAddr != "" {
 		second, err := listen(ctx, c.TLS.HTTPAddr)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		servers = append(servers, s.httpServer(plainly))
+		servers = append(servers, s.httpServer(auto.plainly(s.securePort(listener.Addr()))))
 		listeners = append(listeners, second)
+		s.options.Log.Info("plain requests are sent to HTTPS", "at", "http://"+second.Addr().String())
 	}
 
 	var at net.Addr // of the console's own listener
@@ -96,6 +99,9 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 			}
 		})
 	}
+	if auto != nil {
+		group.Go(func() { auto.keep(ctx) })
+	}
 	group.Go(func() { s.purging(ctx) })
 	group.Go(func() { s.renewing(ctx) })
 	group.Go(func() { s.Alarms().Run(ctx) })
@@ -126,6 +132,18 @@ func (s *Server) Serve(ctx context.Context, ready func(Address)) error {
 		return cause
 	}
 	return nil
+}
+
+// securePort is the port that browsers reach HTTPS by.
+func (s *Server) securePort(at net.Addr) string {
+	if u, err := url.Parse(s.Config.PublicURL); err == nil && u.Scheme == "https" {
+		return cmp.Or(u.Port(), "443")
+	}
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return "443"
+	}
+	return port
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -2,8 +2,6 @@ package server_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -36,10 +34,13 @@ func options(t *testing.T, text string) (server.Options, *testkit.Clock, *testki
 	clock, logs := &testkit.Clock{}, &testkit.Logs{}
 	clock.Set(testkit.Start)
 	return server.Options{
-		Config: cfg, Now: clock.Now, Engine: &testkit.Engine{},
+		Config: cfg, Now: clock.Now, Engine: &testkit.Engine{}, Videos: noVideos{},
 		Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, clock, logs
 }
+
+// noVideos spares each start the search for ffmpeg; nothing is recorded here.
+type noVideos struct{ ekyc.Videos }
 
 func build(t *testing.T, o server.Options) *server.Server {
 	t.Helper()
@@ -214,94 +215,6 @@ func serve(t *testing.T, s *server.Server) server.Address {
 		t.Fatalf("serve: %v", err)
 	}
 	return server.Address{}
-}
-
-func TestSelfSigned(t *testing.T) {
-	t.Parallel()
-	o, clock, _ := options(t, strings.Replace(declared, "[[app]]", "[tls]\nmode = \"self-signed\"\ndomains = [\"verify.example.com\"]\n[[app]]", 1))
-	// Certificates are checked by the machine's clock.
-	clock.Set(time.Now())
-	var at string
-	t.Run("serves", func(t *testing.T) {
-		at = serve(t, build(t, o)).Local
-		pem, err := os.ReadFile(server.SelfSignedFile(o.Config))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
-		res, err := client.Get(at + "/healthz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.ProtoMajor != 2 {
-			t.Errorf("protocol %s, want HTTP/2", res.Proto)
-		}
-		leaf := res.TLS.PeerCertificates[0]
-		for _, name := range []string{"localhost", "127.0.0.1", "::1", "verify.example.com"} {
-			if err := leaf.VerifyHostname(name); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	info, err := os.Stat(filepath.Join(o.Config.TLSDir(), "self-signed.key"))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("key file: %v, %v; want mode 0600", info.Mode(), err)
-	}
-	read := func() string {
-		b, err := os.ReadFile(server.SelfSignedFile(o.Config))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	before := read()
-	t.Run("is kept", func(t *testing.T) { serve(t, build(t, o)) })
-	if read() != before {
-		t.Error("a second start made another certificate")
-	}
-	clock.Advance(380 * 24 * time.Hour)
-	t.Run("is renewed", func(t *testing.T) { serve(t, build(t, o)) })
-	if read() == before {
-		t.Error("a certificate that ends soon was not made anew")
-	}
-}
-
-// TestGivenCertificate serves a certificate from files and renews it while running.
-func TestGivenCertificate(t *testing.T) {
-	t.Parallel()
-	made, clock, _ := options(t, "listen = \"127.0.0.1:0\"\n[tls]\nmode = \"self-signed\"\n")
-	clock.Set(time.Now())
-	renew := func() {
-		t.Helper()
-		os.Remove(server.SelfSignedFile(made.Config))
-		t.Run("make", func(t *testing.T) { serve(t, build(t, made)) })
-	}
-	renew()
-	crt := server.SelfSignedFile(made.Config)
-	o, _, _ := options(t, strings.Replace(declared, "[[app]]", "[tls]\nmode = \"files\"\ncert_file = \""+crt+"\"\nkey_file = \""+strings.TrimSuffix(crt, ".crt")+".key\"\n[[app]]", 1))
-	at := serve(t, build(t, o)).Local
-	serial := func() string {
-		t.Helper()
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(at, "https://"), &tls.Config{InsecureSkipVerify: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
-	}
-	first := serial()
-	renew()
-	if serial() == first {
-		t.Error("a renewed certificate is not served")
-	}
-
-	o.Config.TLS.CertFile = "/nonexistent"
-	if err := build(t, o).Serve(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "tls.cert_file") {
-		t.Errorf("absent certificate: %v, want words about tls.cert_file", err)
-	}
 }
 
 func TestListenTrouble(t *testing.T) {

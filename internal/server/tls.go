@@ -13,15 +13,11 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/crypto/acme"
-	"golang.org/x/crypto/acme/autocert"
 
 	"shiren/internal/config"
 )
@@ -34,8 +30,8 @@ const (
 )
 
 // secure returns the TLS settings that the configuration asks for, nil without TLS, and
-// a handler for plain HTTP beside it where there is something to answer.
-func (o Options) secure() (*tls.Config, http.Handler, error) {
+// the authority that certificates come from, nil where they come from none.
+func (o Options) secure() (*tls.Config, *authority, error) {
 	c := o.Config
 	settings := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch c.TLS.Mode {
@@ -47,23 +43,22 @@ func (o Options) secure() (*tls.Config, http.Handler, error) {
 		settings.Certificates = []tls.Certificate{cert}
 		return settings, nil, nil
 	case config.TLSFiles:
-		files := &certFiles{cert: c.TLS.CertFile, key: c.TLS.KeyFile, log: o.Log}
-		if _, err := files.get(nil); err != nil {
+		files := &certFiles{cert: c.TLS.CertFile, key: c.TLS.KeyFile, log: o.Log, now: o.Now}
+		first, err := files.get(nil)
+		if err != nil {
 			return nil, nil, fmt.Errorf("certificate: %w; check tls.cert_file and tls.key_file", err)
+		}
+		if err := inTime(first, o.Now()); err != nil {
+			o.Log.Error("clients refuse the certificate: renew its files, which are read without a restart", "file", c.TLS.CertFile, "err", err)
 		}
 		settings.GetCertificate = files.get
 		return settings, nil, nil
 	case config.TLSAuto:
-		m := &autocert.Manager{
-			Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(filepath.Join(c.TLSDir(), "acme")),
-			HostPolicy: autocert.HostWhitelist(c.TLS.Domains...), Email: c.TLS.Email,
+		a, err := o.authority()
+		if err != nil {
+			return nil, nil, err
 		}
-		if c.TLS.ACMEURL != "" {
-			m.Client = &acme.Client{DirectoryURL: c.TLS.ACMEURL}
-		}
-		auto := m.TLSConfig()
-		auto.MinVersion = tls.VersionTLS12
-		return auto, m.HTTPHandler(nil), nil
+		return a.settings(), a, nil
 	}
 	return nil, nil, nil
 }
@@ -72,33 +67,70 @@ func (o Options) secure() (*tls.Config, http.Handler, error) {
 type certFiles struct {
 	cert, key string
 	log       *slog.Logger
+	now       func() time.Time
 
 	mu      sync.Mutex
 	loaded  *tls.Certificate
-	changed time.Time
+	from    certPair // the files of loaded
+	refused certPair // the files that were warned of last
+}
+
+// certPair are two files as they stand; what is absent is nil.
+type certPair [2]fs.FileInfo
+
+func (p certPair) same(q certPair) bool {
+	for i := range p {
+		if (p[i] == nil) != (q[i] == nil) {
+			return false
+		}
+		if p[i] != nil && !(os.SameFile(p[i], q[i]) && p[i].ModTime().Equal(q[i].ModTime()) && p[i].Size() == q[i].Size()) {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	info, err := os.Stat(f.cert)
-	if err == nil && f.loaded != nil && info.ModTime().Equal(f.changed) {
+	var found certPair
+	for i, name := range []string{f.cert, f.key} {
+		if info, err := os.Stat(name); err == nil {
+			found[i] = info
+		}
+	}
+	if f.loaded != nil && found.same(f.from) {
 		return f.loaded, nil
 	}
-	var cert tls.Certificate
-	if err == nil {
-		cert, err = tls.LoadX509KeyPair(f.cert, f.key)
+	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err == nil && f.loaded != nil && inTime(f.loaded, f.now()) == nil {
+		err = inTime(&cert, f.now())
 	}
 	switch {
 	case err == nil:
-		f.loaded, f.changed = &cert, info.ModTime()
+		if f.loaded != nil {
+			f.log.Info("the renewed certificate is served", "until", cert.Leaf.NotAfter.UTC().Format(time.DateOnly))
+		}
+		f.loaded, f.from = &cert, found
 	case f.loaded == nil:
 		return nil, err
-	default:
+	case !found.same(f.refused):
 		// Half of a renewal, most likely; the certificate at hand goes on serving.
-		f.log.Warn("the renewed certificate cannot be read", "err", err)
+		f.log.Warn("the renewed certificate cannot be used; the one before is served until the files are whole", "err", err)
+		f.refused = found
 	}
 	return f.loaded, nil
+}
+
+// inTime says that clients refuse a certificate for its dates.
+func inTime(c *tls.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.Leaf.NotAfter):
+		return fmt.Errorf("the certificate ended on %s", c.Leaf.NotAfter.UTC().Format(time.DateOnly))
+	case now.Before(c.Leaf.NotBefore):
+		return fmt.Errorf("the certificate is valid from %s only", c.Leaf.NotBefore.UTC().Format(time.DateOnly))
+	}
+	return nil
 }
 
 // ReadCertificate reads the given certificate, as far as it can be read with its key.
@@ -118,11 +150,8 @@ func SelfSignedFile(c config.Config) string { return filepath.Join(c.TLSDir(), "
 func (o Options) selfSigned() (tls.Certificate, error) {
 	certFile := SelfSignedFile(o.Config)
 	keyFile := filepath.Join(o.Config.TLSDir(), "self-signed.key")
-	names := append([]string{"localhost"}, o.Config.TLS.Domains...)
-	if host, err := os.Hostname(); err == nil && host != "" && !slices.Contains(names, host) {
-		names = append(names, host)
-	}
-	addresses := append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, LocalAddresses()...)
+	host, _ := os.Hostname() // without it there is one name less
+	names, addresses := subjects(host, o.Config.TLS.Domains)
 	now := o.Now()
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err == nil && serves(cert.Leaf, names, addresses, now) {
@@ -165,6 +194,25 @@ func (o Options) selfSigned() (tls.Certificate, error) {
 		return cert, err
 	}
 	return tls.LoadX509KeyPair(certFile, keyFile)
+}
+
+// subjects are what a self-signed certificate is for: this machine, by its names and
+// addresses, and what the configuration adds.
+func subjects(host string, domains []string) (names []string, addresses []net.IP) {
+	names = []string{"localhost"}
+	addresses = append([]net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, LocalAddresses()...)
+	// A machine may be called what no certificate can say.
+	if config.IsHostName(host) {
+		domains = append(slices.Clip(domains), host)
+	}
+	for _, d := range domains {
+		if ip := net.ParseIP(d); ip == nil && !slices.Contains(names, d) {
+			names = append(names, d)
+		} else if ip != nil && !slices.ContainsFunc(addresses, ip.Equal) {
+			addresses = append(addresses, ip)
+		}
+	}
+	return names, addresses
 }
 
 func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
