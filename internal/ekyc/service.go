@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,10 +67,8 @@ const SubmitTimeout = 45 * time.Second
 func (s *Service) LogID() string {
 	var b [8]byte
 	s.random(b[:])
-	n := new(big.Int).SetBytes(b[:])
-	lo := big.NewInt(1_000_000_000_000_000_000)
-	n.Mod(n, new(big.Int).Mul(lo, big.NewInt(8)))
-	return n.Add(n, lo).String()
+	const lo = 1_000_000_000_000_000_000
+	return strconv.FormatUint(lo+binary.BigEndian.Uint64(b[:])%(8*lo), 10)
 }
 
 const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

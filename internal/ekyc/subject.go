@@ -382,13 +382,15 @@ func (s *Service) veil(tag, text []byte) []byte {
 
 // receiptOf reads a receipt; ok is false for what is none of ours.
 func (s *Service) receiptOf(receipt string) (t Token, ordinal int, ok bool) {
+	const size = receiptTag + receiptText
 	raw, err := base64.RawURLEncoding.DecodeString(receipt)
-	if err != nil || len(raw) != receiptTag+receiptText {
+	if err != nil || len(raw) != size || len(receipt) != base64.RawURLEncoding.EncodedLen(size) { // decoding passes over line ends
 		return "", 0, false
 	}
-	text := s.veil(raw[:receiptTag], raw[receiptTag:])
-	t, ordinal = Token(text[:24]), int(text[24])
-	return t, ordinal, subtle.ConstantTimeCompare([]byte(s.Receipt(t, ordinal)), []byte(receipt)) == 1
+	tag := raw[:receiptTag]
+	text := s.veil(tag, raw[receiptTag:])
+	ok = subtle.ConstantTimeCompare(s.Sealer.Digest("receipt", text)[:receiptTag], tag) == 1
+	return Token(text[:24]), int(text[24]), ok
 }
 
 // Redeem returns the attempt that a receipt names. Codes: TokenInvalid (malformed, forged,

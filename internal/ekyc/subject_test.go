@@ -102,6 +102,7 @@ func TestASubjectIsOnePerson(t *testing.T) {
 		"the token alone":       {k.App, ekyc.PurposeFace, "user-1", string(ses.Token), ekyc.TokenInvalid},
 		"another attempt's tag": {k.App, ekyc.PurposeFace, "user-1", k.Receipt(ses.Token, 2)[:11] + r[11:], ekyc.TokenInvalid},
 		"a made-up tag":         {k.App, ekyc.PurposeFace, "user-1", strings.Repeat("A", 44), ekyc.TokenInvalid},
+		"with a line end":       {k.App, ekyc.PurposeFace, "user-1", r[:9] + "\n" + r[9:], ekyc.TokenInvalid},
 	} {
 		if _, err := k.Redeem(k.Ctx, c.app, c.purpose, c.who, c.receipt); ekyc.CodeOf(err) != c.want {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)

@@ -39,11 +39,7 @@ func (s *Store) PutAppKey(ctx context.Context, k ekyc.AppKey) error {
 // RemoveAppKey erases a key. An absent one is success.
 func (s *Store) RemoveAppKey(ctx context.Context, app ekyc.AppID, id string) error {
 	defer s.forgetCached()
-	err := s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `delete from app_keys where app = $1 and id = $2`, app, id)
-		return err
-	})
-	if err != nil {
+	if _, err := s.writer.exec(ctx, `delete from app_keys where app = $1 and id = $2`, app, id); err != nil {
 		return fmt.Errorf("remove key %s of app %s: %w", id, app, err)
 	}
 	return nil

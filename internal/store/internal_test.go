@@ -66,6 +66,16 @@ func TestSQLiteSettings(t *testing.T) {
 // must be called in a bubble of synctest.
 func batch(t *testing.T, s *Store, fs ...func(querier) error) []error {
 	t.Helper()
+	var writes []func() error
+	for _, f := range fs {
+		writes = append(writes, func() error { return s.writer.do(t.Context(), f) })
+	}
+	return together(t, s, writes...)
+}
+
+// together is batch for writes of any kind.
+func together(t *testing.T, s *Store, fs ...func() error) []error {
+	t.Helper()
 	block, blocked := make(chan struct{}), make(chan error)
 	go func() {
 		blocked <- s.writer.do(t.Context(), func(querier) error { <-block; return nil })
@@ -75,7 +85,7 @@ func batch(t *testing.T, s *Store, fs ...func(querier) error) []error {
 	done := make(chan struct{})
 	for i, f := range fs {
 		go func() {
-			errs[i] = s.writer.do(t.Context(), f)
+			errs[i] = f()
 			done <- struct{}{}
 		}()
 		synctest.Wait() // all wait for the writer, in this order
@@ -147,6 +157,54 @@ func TestBatch(t *testing.T) {
 				}
 				if err := s.writer.do(t.Context(), put("next")); err != nil {
 					t.Errorf("the next write: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A statement that stands alone has no savepoint: it is written with its batch, whatever
+// becomes of the others, and takes the whole batch with it where it fails, since SQLite may
+// have ended the transaction.
+func TestStatementsInABatch(t *testing.T) {
+	const insert = `insert into plans (id, app, doc) values ($1, '', '{}')`
+	for _, c := range []struct {
+		name  string
+		third string
+		want  []string
+		fail  []bool
+	}{
+		{"all succeed", "3", []string{"1", "3"}, []bool{false, true, false}},
+		{"one breaks a constraint", "1", nil, []bool{true, true, true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				s := openFile(t, dir)
+				statement := func(id string) func() error {
+					return func() error {
+						n, err := s.writer.exec(t.Context(), insert, id)
+						if err == nil && n != 1 {
+							t.Errorf("plan %s: %d rows changed, want 1", id, n)
+						}
+						return err
+					}
+				}
+				refused := func() error {
+					return s.writer.do(t.Context(), func(q querier) error { return errors.Join(put("2")(q), errors.New("refused after writing")) })
+				}
+				var fail []bool
+				for _, err := range together(t, s, statement("1"), refused, statement(c.third)) {
+					fail = append(fail, err != nil)
+				}
+				if !slices.Equal(fail, c.fail) {
+					t.Errorf("failures %v, want %v", fail, c.fail)
+				}
+				if got := planIDs(t, s); !slices.Equal(got, c.want) {
+					t.Errorf("plans %v, want %v", got, c.want)
+				}
+				if n, err := s.writer.exec(t.Context(), insert, "next"); err != nil || n != 1 {
+					t.Errorf("the next write: %d rows, %v", n, err)
 				}
 			})
 		})

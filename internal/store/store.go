@@ -119,6 +119,9 @@ type querier interface {
 // querier that it is given.
 type writer interface {
 	do(ctx context.Context, f func(querier) error) error
+	// exec is do for one statement that fails only where the database does, and returns how
+	// many rows it changed: whole or not at all by itself, it needs no savepoint.
+	exec(ctx context.Context, query string, args ...any) (int64, error)
 	close()
 }
 

@@ -125,11 +125,7 @@ func (s *Store) SubjectsOf(ctx context.Context, n cnid.Number) ([]string, error)
 
 // ForgetSubject erases a subject with its data key. An absent one is success.
 func (s *Store) ForgetSubject(ctx context.Context, key string) error {
-	err := s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `delete from subjects where digest = $1`, key)
-		return err
-	})
-	if err != nil {
+	if _, err := s.writer.exec(ctx, `delete from subjects where digest = $1`, key); err != nil {
 		return fmt.Errorf("forget subject: %w", err)
 	}
 	return nil
@@ -146,11 +142,7 @@ func (s *Store) ForgetRequests(ctx context.Context, now time.Time) (int, error) 
 }
 
 func (s *Store) forgetDue(ctx context.Context, query string, now time.Time) (int, error) {
-	var n int64
-	err := s.writer.do(ctx, func(q querier) (err error) {
-		n, err = affected(q.ExecContext(ctx, query, now.UnixMilli()))
-		return err
-	})
+	n, err := s.writer.exec(ctx, query, now.UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("forget what is due: %w", err)
 	}
@@ -159,12 +151,7 @@ func (s *Store) forgetDue(ctx context.Context, query string, now time.Time) (int
 
 // Once stores a request's digest; fresh is false if it was there already.
 func (s *Store) Once(ctx context.Context, digest string, until time.Time) (fresh bool, err error) {
-	var n int64
-	err = s.writer.do(ctx, func(q querier) (err error) {
-		n, err = affected(q.ExecContext(ctx, `insert into requests (digest, due) values ($1, $2) on conflict (digest) do nothing`,
-			digest, until.UnixMilli()))
-		return err
-	})
+	n, err := s.writer.exec(ctx, `insert into requests (digest, due) values ($1, $2) on conflict (digest) do nothing`, digest, until.UnixMilli())
 	if err != nil {
 		return false, fmt.Errorf("remember request: %w", err)
 	}

@@ -29,6 +29,7 @@ type group struct {
 type op struct {
 	ctx      context.Context
 	f        func(querier) error
+	single   bool // one statement: see writer.exec
 	err      error
 	panicked any
 	done     chan struct{}
@@ -44,11 +45,23 @@ func newGroup(db *sql.DB, wrote func(n int)) *group {
 // before f's turn means that f does not run; afterwards the outcome is waited for, so
 // that an error always means "not written".
 func (g *group) do(ctx context.Context, f func(querier) error) error {
-	o := &op{ctx: ctx, f: f, done: make(chan struct{})}
+	return g.wait(&op{ctx: ctx, f: f})
+}
+
+func (g *group) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = g.wait(&op{ctx: ctx, single: true, f: func(q querier) (err error) {
+		n, err = affected(q.ExecContext(ctx, query, args...))
+		return err
+	}})
+	return n, err
+}
+
+func (g *group) wait(o *op) error {
+	o.done = make(chan struct{})
 	select {
 	case g.queue <- o:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-o.ctx.Done():
+		return o.ctx.Err()
 	case <-g.quit:
 		return ErrClosed
 	}
@@ -137,6 +150,12 @@ func (g *group) transact(batch []*op) (err error) {
 			counts = w.counts
 			continue
 		}
+		if o.single {
+			if o.err = o.call(w); o.err != nil {
+				return o.err // SQLite may have rolled back the others' writes, too
+			}
+			continue
+		}
 		if err := exec(ctx, conn, "savepoint op"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
@@ -213,6 +232,14 @@ func (p *postgres) do(ctx context.Context, f func(querier) error) error {
 		}
 		return err
 	}
+}
+
+func (p *postgres) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = p.do(ctx, func(q querier) (err error) {
+		n, err = affected(q.ExecContext(ctx, query, args...))
+		return err
+	})
+	return n, err
 }
 
 func (p *postgres) once(ctx context.Context, f func(querier) error) error {
