@@ -12,6 +12,44 @@ import (
 	"shiren/internal/operator"
 )
 
+// TestConsoleOutOfReach: somebody who is signed in is told when the server does not answer and when a
+// page's files do not come, stays where they are, and goes on from there.
+func TestConsoleOutOfReach(t *testing.T) {
+	t.Parallel()
+	d := consoleTab(t)
+	d.without("*://*:*/console/api/*")
+	d.visit("/records?outcome=match")
+	if text := d.see(id("state")); !strings.Contains(text, "连接不上服务器") {
+		t.Errorf("the page says %q, want that the server is out of reach", text)
+	}
+	d.check("out-of-reach")
+	d.without()
+	d.click(id("retry"))
+	do(t, d.ctx, "see what was asked for", poll(`location.pathname + location.search === '/console/records?outcome=match' && document.querySelector('tbody tr')`))
+
+	// First nothing of a page comes, then all but its styles.
+	at := "/console/records"
+	for _, to := range []struct{ area, files string }{{"apps", "*"}, {"plans", "*.css"}} {
+		d.without("*://*:*/console/assets/" + to.files)
+		d.click(id("menu-" + to.area))
+		if text := d.see(id("notice-error")); !strings.Contains(text, "没有加载成功") {
+			t.Errorf("the notice says %q, want that the page did not come", text)
+		}
+		do(t, d.ctx, "stay", poll(`location.pathname === '`+at+`' && document.querySelector('tbody tr')`))
+		d.click(id("notice-error") + ` button`)
+		d.without()
+		d.click(id("menu-" + to.area))
+		at = "/console/" + to.area
+		do(t, d.ctx, "go there", poll(`location.pathname === '`+at+`' && document.querySelector('tbody tr')`))
+		if !get(t, d.ctx, "look for its styles", chromedp.Evaluate[bool](`[...document.querySelectorAll('link[rel="stylesheet"]')].every((l) => {
+			try { return l.sheet.cssRules.length > 0 } catch { return false } // what did not come is closed
+		})`)) {
+			t.Errorf("%s came without its styles", to.area)
+		}
+	}
+	d.whole("out of reach")
+}
+
 // TestConsoleSignsInByKeyboard: refused, then let in, back to the page that was asked for, by keys alone.
 func TestConsoleSignsInByKeyboard(t *testing.T) {
 	t.Parallel()

@@ -225,6 +225,19 @@ func (d *desk) settled() {
 	do(d.t, d.ctx, "wait for the page", poll(`document.querySelector('h1')?.textContent && !document.querySelector('[aria-busy="true"], [data-drawn="false"]')`))
 }
 
+// without has the window reach nothing whose address matches a pattern; with none it reaches all again.
+func (d *desk) without(patterns ...string) {
+	d.t.Helper()
+	var p network.SetBlockedURLsParams
+	for _, s := range patterns {
+		p.URLPatterns = append(p.URLPatterns, &network.BlockPattern{URLPattern: s, Block: true})
+	}
+	do(d.t, d.ctx, "change what can be reached", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, network.SetBlockedURLs, p)
+		return err
+	}))
+}
+
 // see waits for something and returns its text.
 func (d *desk) see(selector string) string {
 	d.t.Helper()

@@ -1,7 +1,17 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 
-import { api, ApiError, Cancelled, errorText, type Page, signedOut, withQuery } from '../src/lib/api'
+import {
+  api,
+  ApiError,
+  Cancelled,
+  errorText,
+  type Page,
+  retriable,
+  signedOut,
+  withQuery,
+} from '../src/lib/api'
+import { groups, menu } from '../src/lib/area'
 import { csvOf } from '../src/lib/download'
 import { found } from '../src/lib/find'
 import { bytes, money, percent } from '../src/lib/format'
@@ -88,6 +98,7 @@ describe('words', () => {
     await needWords('access')
     expect(t('access.sign-in')).toBe('登录')
     lang.value = 'en'
+    expect(t('access.sign-in')).toBe('登录') // until the other comes
     await vi.waitFor(() => expect(t('access.sign-in')).toBe('Sign in'))
   })
 })
@@ -181,6 +192,23 @@ describe('calls', () => {
     const e = await api.get('/x').catch((e: unknown) => e)
     expect(e).toMatchObject({ status: 0, code: 'unreachable' })
   })
+  it.each([
+    [0, true],
+    [500, true],
+    [429, true],
+    [403, false],
+    [404, false],
+    [410, false], // a one-time link that is spent
+  ])('that fail with %i are worth another try: %s', (status, want) =>
+    expect(retriable(new ApiError(status, '', ''))).toBe(want),
+  )
+})
+
+describe('the menu', () => {
+  it('goes group by group', () => {
+    const met = menu.map((m) => m.group)
+    expect(met.filter((g, i) => g !== met[i - 1])).toEqual(groups)
+  })
 })
 
 describe('lists', () => {
@@ -206,6 +234,21 @@ describe('lists', () => {
     await l.reload()
     expect(l.error.value).toBeInstanceOf(ApiError)
     expect(l.loading.value).toBe(false)
+  })
+  it('stay when more of them does not come, tell it, and ask again', async () => {
+    let up = true
+    const l = list(async (after) => {
+      if (!up) throw new ApiError(0, 'unreachable', '')
+      return after === '' ? { items: [1], next: 'two' } : { items: [2], next: '' }
+    })
+    await l.reload()
+    up = false
+    await l.next()
+    expect([l.items.value, l.more.value, l.error.value]).toEqual([[1], true, null])
+    expect(notices.at(-1)).toMatchObject({ kind: 'error', text: t('error.unreachable') })
+    up = true
+    await l.next()
+    expect(l.items.value).toEqual([1, 2])
   })
 })
 

@@ -113,6 +113,10 @@ export const api = {
 /** A person thought better of it. */
 export class Cancelled extends Error {}
 
+/** Reports whether what failed may go well the next time: not where there is none of it, or no leave. */
+export const retriable = (e: unknown): boolean =>
+  !(e instanceof ApiError && [403, 404, 410].includes(e.status))
+
 /** A sentence for a failure: the area's words for its code, the shell's, else the server's own. */
 export function errorText(e: unknown, area = ''): string {
   if (!(e instanceof ApiError))

@@ -22,7 +22,8 @@ export type AreaRoute = RouteRecordRaw & {
 }
 
 /** Groups of the menu, in their order. */
-export type Group = 'watch' | 'manage' | 'build' | 'admin'
+export const groups = ['watch', 'manage', 'build', 'admin'] as const
+export type Group = (typeof groups)[number]
 
 /** An entry of the menu. */
 export interface MenuEntry {
@@ -59,4 +60,4 @@ export const areaRoutes: RouteRecordRaw[] = Object.entries(found).flatMap(([file
 /** The whole menu, in its order. */
 export const menu: MenuEntry[] = Object.values(found)
   .flatMap((area) => area.menu ?? [])
-  .sort((a, b) => a.order - b.order)
+  .sort((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group) || a.order - b.order)

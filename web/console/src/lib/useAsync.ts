@@ -2,6 +2,7 @@
 import { onScopeDispose, ref, shallowRef, type Ref, type ShallowRef } from 'vue'
 
 import { type Page } from './api'
+import { notifyError } from './notice'
 
 export interface Async<T> {
   value: ShallowRef<T | undefined>
@@ -52,7 +53,7 @@ export interface List<T> {
   more: Ref<boolean>
   /** Fetches the first page anew. */
   reload(): Promise<void>
-  /** Fetches the next page and adds it. */
+  /** Fetches the next page and adds it; a failure is told, and what is there stays. */
   next(): Promise<void>
 }
 
@@ -79,7 +80,11 @@ export function useList<T>(
     await got.run()
   }
   async function next(): Promise<void> {
-    if (more.value && !got.loading.value) await got.run()
+    if (!more.value || got.loading.value) return
+    await got.run()
+    if (got.error.value === null) return
+    notifyError(got.error.value)
+    got.error.value = null
   }
   if (!lazy) void reload()
   return { items, loading: got.loading, fresh, error: got.error, more, reload, next }

@@ -32,11 +32,16 @@ async function load(to: Lang, areas: Iterable<string>): Promise<void> {
   )
 }
 
-watch(lang, (to) => void load(to, wanted))
+// What does not come is told in the other language.
+watch(lang, (to) => void load(to, wanted).catch(() => {}))
 
-/** The words for a key in the current language, {name} filled in; the key itself where there are none. */
+/**
+ * The words for a key in the current language, {name} filled in: in the other while they are on
+ * their way, the key itself where there are none.
+ */
 export function t(key: string, fill: Fill = {}): string {
-  return fillIn(words[lang.value][key] ?? key, fill)
+  const other = lang.value === 'en' ? 'zh-CN' : 'en'
+  return fillIn(words[lang.value][key] ?? words[other][key] ?? key, fill)
 }
 
 /** Reports whether there are words for a key. */

@@ -1,4 +1,4 @@
-import { TrendCharts } from '@element-plus/icons-vue'
+import { DataLine } from '@element-plus/icons-vue'
 
 import type { AreaRoute, MenuEntry } from '../../lib/area'
 import { needWords } from '../../lib/words'
@@ -19,7 +19,7 @@ export const routes: AreaRoute[] = [
 export const menu: MenuEntry = {
   route: 'statistics',
   label: { 'zh-CN': '统计', en: 'Statistics' },
-  icon: TrendCharts,
+  icon: DataLine,
   permission: 'read_statistics',
   group: 'watch',
   order: 20,
