@@ -242,6 +242,9 @@ func sdk(t *testing.T, base, key, secret, mode string) *party {
 	if err := install(); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := os.Stat("client/client.js"); err != nil { // looked at by Go, so that its cache of results knows it
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), "node", "client.js", base, key, secret, mode)
 	cmd.Dir, cmd.Stderr = "client", os.Stderr
 	in, err := cmd.StdinPipe()

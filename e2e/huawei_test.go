@@ -217,6 +217,9 @@ func smBackend(t *testing.T, h *house, keys smKeys) func(path string, body map[s
 			t.Fatalf("npm ci in e2e/smclient: %v\n%s", err, out)
 		}
 	}
+	if _, err := os.Stat("smclient/client.js"); err != nil { // looked at by Go, so that its cache of results knows it
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), "node", "client.js")
 	cmd.Dir, cmd.Stderr = "smclient", os.Stderr
 	in, err := cmd.StdinPipe()

@@ -243,6 +243,9 @@ func smCrypto(t *testing.T) *node {
 			t.Fatalf("npm ci in e2e/smclient: %v\n%s", err, b)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "client.js")); err != nil { // looked at by Go, so that its cache of results knows it
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), "node", "client.js")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	in, err := cmd.StdinPipe()
