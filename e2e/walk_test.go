@@ -349,6 +349,7 @@ func TestDeadEndsHaveANextStep(t *testing.T) {
 		begin(t, b)
 		do(t, b, "be told what to do", chromedp.WaitVisible(id("trouble-title")))
 		shot(t, b, "7-denied")
+		do(t, b, "tell the server", poll(`performance.getEntriesByType('resource').some((e) => e.name.endsWith('/api/abandon'))`))
 		all := backend.ok("result/getall", of(tok))
 		if dig(all, "verify_count") != 1.0 || dig(all, "verify_result.0.is_charged") != false || dig(all, "verify_result.0.verify_detail.verify_log_id") != "" {
 			t.Errorf("a refused camera is listed, free, without an inner call: %v", all)
