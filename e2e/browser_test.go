@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"shiren/internal/engine/enginetest"
+	"shiren/internal/testkit"
 )
 
 // shared is what all tests use together and TestMain throws away: made files by what is
@@ -218,64 +217,22 @@ func shot(t *testing.T, ctx context.Context, name string) {
 
 // party is a relying party's backend: the official Node SDK in a process of its own.
 type party struct {
-	t   *testing.T
-	mu  sync.Mutex
-	in  io.WriteCloser
-	out *bufio.Reader
+	t    *testing.T
+	node *testkit.Node
 }
-
-var install = sync.OnceValue(func() error {
-	if _, err := os.Stat("client/node_modules/baidu-aip-sdk/package.json"); err == nil {
-		return nil
-	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = "client"
-	if b, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci in e2e/client: %w\n%s", err, b)
-	}
-	return nil
-})
 
 // sdk starts the SDK against a server; mode "bce" signs requests.
 func sdk(t *testing.T, base, key, secret, mode string) *party {
 	t.Helper()
-	if err := install(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat("client/client.js"); err != nil { // looked at by Go, so that its cache of results knows it
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "client.js", base, key, secret, mode)
-	cmd.Dir, cmd.Stderr = "client", os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start node: %v", err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	return &party{t: t, in: in, out: bufio.NewReaderSize(out, 1<<20)}
+	return &party{t, testkit.StartNode(t, "client", base, key, secret, mode)}
 }
 
 // call makes one request and returns the reply as JSON.
 func (p *party) call(path string, body map[string]any) map[string]any {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := json.NewEncoder(p.in).Encode(map[string]any{"path": path, "body": body}); err != nil {
-		p.t.Fatalf("%s: %v", path, err)
-	}
-	line, err := p.out.ReadString('\n')
-	if err != nil {
-		p.t.Fatalf("%s: the SDK ended: %v", path, err)
-	}
+	line := p.node.Ask(map[string]any{"path": path, "body": body})
 	var reply map[string]any
-	if err := json.Unmarshal([]byte(line), &reply); err != nil {
+	if err := json.Unmarshal(line, &reply); err != nil {
 		p.t.Fatalf("%s: reply %q: %v", path, line, err)
 	}
 	return reply

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -9,8 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +18,7 @@ import (
 	"shiren/internal/ekyc"
 	"shiren/internal/engine/enginetest"
 	"shiren/internal/source/registry"
+	"shiren/internal/testkit"
 )
 
 // The person of the clips, with a synthetic number.
@@ -210,31 +208,7 @@ func TestHuaweiOnAnotherSM2Library(t *testing.T) {
 // smBackend starts the client of e2e/smclient.
 func smBackend(t *testing.T, h *house, keys smKeys) func(path string, body map[string]any, encrypt ...string) map[string]any {
 	t.Helper()
-	if _, err := os.Stat("smclient/node_modules/sm-crypto/package.json"); err != nil {
-		cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-		cmd.Dir = "smclient"
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci in e2e/smclient: %v\n%s", err, out)
-		}
-	}
-	if _, err := os.Stat("smclient/client.js"); err != nil { // looked at by Go, so that its cache of results knows it
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "client.js")
-	cmd.Dir, cmd.Stderr = "smclient", os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start node: %v", err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	lines := bufio.NewReaderSize(out, 1<<20)
+	client := testkit.StartNode(t, "smclient")
 	half := func(key *huawei.PrivateKey) string { // the private number: SEC 1, version 1, then 32 bytes
 		der, err := key.PKCS8()
 		if err != nil {
@@ -252,18 +226,11 @@ func smBackend(t *testing.T, h *house, keys smKeys) func(path string, body map[s
 	}
 	return func(path string, body map[string]any, encrypt ...string) map[string]any {
 		t.Helper()
-		err := json.NewEncoder(in).Encode(map[string]any{
+		line := client.Ask(map[string]any{
 			"op": "call", "base": h.URL, "path": path, "body": body, "encrypt": encrypt, "clientId": clientID, "clientSecret": secretKey,
 			"offset": time.Until(h.now()).Milliseconds(), "signKeyId": "DEV_SIGN", "signKey": half(keys["DEV_SIGN"]),
 			"platformSignKeyId": "PP_SIGN", "platformSignKey": point(keys["PP_SIGN"]), "platformEncKeyId": "PP_ENC", "platformEncKey": point(keys["PP_ENC"]),
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			t.Fatalf("%s: the client ended: %v", path, err)
-		}
 		var r struct {
 			Error  string
 			Result struct {

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -225,54 +224,21 @@ func TestOpenSSL(t *testing.T) {
 
 // node is the client of e2e/smclient, on npm sm-crypto.
 type node struct {
-	t   *testing.T
-	in  io.WriteCloser
-	out *bufio.Reader
+	t      *testing.T
+	client *testkit.Node
 }
 
-func smCrypto(t *testing.T) *node {
+func smCrypto(t *testing.T) node {
 	t.Helper()
-	const dir = "../../e2e/smclient"
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("node is not installed; with it the client on npm sm-crypto is run")
 	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules/sm-crypto/package.json")); err != nil {
-		cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-		cmd.Dir = dir
-		if b, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci in e2e/smclient: %v\n%s", err, b)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, "client.js")); err != nil { // looked at by Go, so that its cache of results knows it
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "client.js")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	return &node{t: t, in: in, out: bufio.NewReaderSize(out, 1<<20)}
+	return node{t, testkit.StartNode(t, "../../e2e/smclient")}
 }
 
-func (n *node) do(q map[string]any) any {
+func (n node) do(q map[string]any) any {
 	n.t.Helper()
-	if err := json.NewEncoder(n.in).Encode(q); err != nil {
-		n.t.Fatal(err)
-	}
-	line, err := n.out.ReadBytes('\n')
-	if err != nil {
-		n.t.Fatalf("the client ended: %v", err)
-	}
-	m := object(n.t, line)
+	m := object(n.t, n.client.Ask(q))
 	if m["error"] != nil {
 		n.t.Fatalf("%v: %v", q["op"], m["error"])
 	}
