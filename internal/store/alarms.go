@@ -429,11 +429,7 @@ func (a *Alarms) PutEndpoint(ctx context.Context, e notify.Endpoint) (notify.End
 
 // RemoveEndpoint erases a webhook with its secrets. Its deliveries stay. An absent one is success.
 func (a *Alarms) RemoveEndpoint(ctx context.Context, id string) error {
-	err := a.s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `delete from webhooks where id = $1`, id)
-		return err
-	})
-	if err != nil {
+	if _, err := a.s.writer.exec(ctx, `delete from webhooks where id = $1`, id); err != nil {
 		return fmt.Errorf("remove webhook: %w", err)
 	}
 	return nil
@@ -607,11 +603,8 @@ func (a *Alarms) Replay(ctx context.Context, id string, now time.Time) (notify.D
 		return d, err
 	}
 	d = d.Again(now)
-	err = a.s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `update deliveries set state = $1, due = $2, until_at = $3 where id = $4`,
-			string(d.State), milli(d.Due), d.Until.UnixMilli(), id)
-		return err
-	})
+	_, err = a.s.writer.exec(ctx, `update deliveries set state = $1, due = $2, until_at = $3 where id = $4`,
+		string(d.State), milli(d.Due), d.Until.UnixMilli(), id)
 	if err != nil {
 		return d, fmt.Errorf("replay delivery: %w", err)
 	}

@@ -24,12 +24,9 @@ func (s *Store) PutAppKey(ctx context.Context, k ekyc.AppKey) error {
 		return fmt.Errorf("put key %s of app %s: %w", k.ID, k.App, err)
 	}
 	defer s.forgetCached()
-	err = s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `
-			insert into app_keys (app, id, data_key, doc) values ($1, $2, $3, $4)
-			on conflict (app, id) do update set data_key = excluded.data_key, doc = excluded.doc`, k.App, k.ID, key, doc)
-		return err
-	})
+	_, err = s.writer.exec(ctx, `
+		insert into app_keys (app, id, data_key, doc) values ($1, $2, $3, $4)
+		on conflict (app, id) do update set data_key = excluded.data_key, doc = excluded.doc`, k.App, k.ID, key, doc)
 	if err != nil {
 		return fmt.Errorf("put key %s of app %s: %w", k.ID, k.App, err)
 	}

@@ -34,11 +34,8 @@ func (c *Calls) BeginCall(ctx context.Context, x upstream.Call) error {
 
 // EndCall writes down how a call ended.
 func (c *Calls) EndCall(ctx context.Context, x upstream.Call) error {
-	err := c.s.writer.do(ctx, func(q querier) error {
-		_, err := q.ExecContext(ctx, `update source_calls set ended = $1, took = $2, code = $3, charged = $4, cost = $5 where id = $6`,
-			x.Ended.UnixMilli(), x.Took.Microseconds(), string(x.Code), flag(x.Charged), x.Cost, x.ID)
-		return err
-	})
+	_, err := c.s.writer.exec(ctx, `update source_calls set ended = $1, took = $2, code = $3, charged = $4, cost = $5 where id = $6`,
+		x.Ended.UnixMilli(), x.Took.Microseconds(), string(x.Code), flag(x.Charged), x.Cost, x.ID)
 	if err != nil {
 		return fmt.Errorf("journal: end a call: %w", err)
 	}
