@@ -31,6 +31,7 @@ import (
 type post struct {
 	port    int
 	server  *smtp.Server
+	stop    func() // returns when nobody listens any more
 	mu      sync.Mutex
 	mails   []letter
 	refuses map[string]*smtp.SMTPError // by recipient
@@ -80,7 +81,12 @@ func serve(t testing.TB, address string, cert *tls.Certificate, implicit, signIn
 			t.Error(err)
 		}
 	}()
-	t.Cleanup(func() { p.server.Close(); <-done }) // it may be closed already
+	p.stop = sync.OnceFunc(func() {
+		p.server.Close()
+		l.Close() // a server that has yet to be given its listener would take it up closed or not
+		<-done
+	})
+	t.Cleanup(p.stop)
 	return p
 }
 
@@ -319,7 +325,7 @@ func TestMailServerComesBack(t *testing.T) {
 	s, now := open(t), &clock{t: noon}
 	out := &logs{}
 	c := &notify.Courier{Queue: s, Mail: mailer(t, p.port, roots, nil), Now: now.Now, Log: slog.New(slog.NewTextHandler(out, nil))}
-	p.server.Close()
+	p.stop()
 	d := queue(t, s, noon, hello)
 	for range 2 {
 		if n, err := c.Round(t.Context()); n != 1 || err != nil {

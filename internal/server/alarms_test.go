@@ -47,7 +47,11 @@ func TestAlarmsWhileServing(t *testing.T) {
 	post.Domain, post.ErrorLog = "mail.test", log.New(io.Discard, "", 0)
 	ended := make(chan struct{})
 	go func() { defer close(ended); post.Serve(l) }() // its error says that it was closed
-	t.Cleanup(func() { post.Close(); <-ended })
+	t.Cleanup(func() {
+		post.Close()
+		l.Close() // a server that has yet to be given its listener would take it up closed or not
+		<-ended
+	})
 
 	const secret = "whsec_of_the_test"
 	told := make(chan webhook.Message, 10)
