@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/mail"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,13 +24,13 @@ import (
 
 	"shiren/internal/ekyc"
 	"shiren/internal/notify"
+	"shiren/internal/testkit"
 )
 
 // post is a mail server: it speaks SMTP over a real connection and keeps what it takes.
 type post struct {
 	port    int
 	server  *smtp.Server
-	stop    func() // returns when nobody listens any more
 	mu      sync.Mutex
 	mails   []letter
 	refuses map[string]*smtp.SMTPError // by recipient
@@ -53,19 +52,19 @@ const (
 	password = "correct horse battery"
 )
 
-// serve starts a mail server on an address ("127.0.0.1:0" for any) that stops with the test.
+// serve starts a mail server, on any port when l is nil, that stops with the test.
 // implicit serves TLS from the first byte; a cert otherwise offers STARTTLS.
-func serve(t testing.TB, address string, cert *tls.Certificate, implicit, signIn bool) *post {
+func serve(t testing.TB, l net.Listener, cert *tls.Certificate, implicit, signIn bool) *post {
 	t.Helper()
 	p := &post{refuses: map[string]*smtp.SMTPError{}, signIn: signIn}
 	p.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &visit{p: p, conn: c}, nil }))
 	p.server.Domain, p.server.ErrorLog = "mail.test", log.New(io.Discard, "", 0)
 	p.server.AllowInsecureAuth = cert == nil
-	var l net.Listener
-	var err error
-	l, err = net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p.port = l.Addr().(*net.TCPAddr).Port
 	if cert != nil {
@@ -81,12 +80,11 @@ func serve(t testing.TB, address string, cert *tls.Certificate, implicit, signIn
 			t.Error(err)
 		}
 	}()
-	p.stop = sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		p.server.Close()
 		l.Close() // a server that has yet to be given its listener would take it up closed or not
 		<-done
 	})
-	t.Cleanup(p.stop)
 	return p
 }
 
@@ -192,7 +190,7 @@ func TestMail(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := serve(t, "127.0.0.1:0", c.cert, c.security == notify.Implicit, true)
+			p := serve(t, nil, c.cert, c.security == notify.Implicit, true)
 			m := mailer(t, p.port, roots, func(m *notify.MailConfig) { m.Security = c.security })
 			if try := m.Send(t.Context(), hello); try.Err != "" || try.Status != 250 {
 				t.Fatalf("Send = %+v, want 250", try)
@@ -230,12 +228,7 @@ func TestMail(t *testing.T) {
 func TestMailRefused(t *testing.T) {
 	t.Parallel()
 	cert, roots := certificate(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := closed.Addr().(*net.TCPAddr).Port
-	closed.Close() // so that nobody listens
+	closed := testkit.NewDoor(t)
 	for _, c := range []struct {
 		name   string
 		cert   *tls.Certificate
@@ -249,13 +242,13 @@ func TestMailRefused(t *testing.T) {
 		{name: "an unknown authority", cert: &cert, change: func(m *notify.MailConfig) { m.Roots = x509.NewCertPool() }, says: "not trusted"},
 		{name: "another server's certificate", cert: &cert, change: func(m *notify.MailConfig) { m.Host = "localhost" }, says: "not trusted"},
 		{name: "no STARTTLS offered", says: "STARTTLS"},
-		{name: "nobody listens", cert: &cert, change: func(m *notify.MailConfig) { m.Port = nobody }, says: "cannot be reached"},
+		{name: "nobody listens", cert: &cert, change: func(m *notify.MailConfig) { m.Port = closed.Port }, says: "cannot be reached"},
 		{name: "an unknown mailbox", cert: &cert, set: func(p *post) { p.refuses[hello.To] = &smtp.SMTPError{Code: 550, Message: "no such user"} }, says: "no such user", status: 550, final: true},
 		{name: "a full mailbox", cert: &cert, set: func(p *post) { p.refuses[hello.To] = &smtp.SMTPError{Code: 452, Message: "full"} }, says: "full", status: 452},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := serve(t, "127.0.0.1:0", c.cert, false, true)
+			p := serve(t, nil, c.cert, false, true)
 			if c.set != nil {
 				c.set(p)
 			}
@@ -277,7 +270,7 @@ func TestMailRefused(t *testing.T) {
 func TestMailInjection(t *testing.T) {
 	t.Parallel()
 	cert, roots := certificate(t)
-	p := serve(t, "127.0.0.1:0", &cert, false, true)
+	p := serve(t, nil, &cert, false, true)
 	m := mailer(t, p.port, roots, nil)
 	evil := []string{
 		"x\r\nBcc: victim@example.com", "x\nX-Evil: 1", "x\r\n\r\nnew body", "x\r\n.\r\nMAIL FROM:<a@b>", "=?utf-8?q?x=0D=0ABcc:_victim@example.com?=", "x\u2028Bcc: y", "x\x00y", strings.Repeat("长", 5000),
@@ -321,11 +314,10 @@ func TestMailInjection(t *testing.T) {
 func TestMailServerComesBack(t *testing.T) {
 	t.Parallel()
 	cert, roots := certificate(t)
-	p := serve(t, "127.0.0.1:0", &cert, false, true)
+	door := testkit.NewDoor(t)
 	s, now := open(t), &clock{t: noon}
 	out := &logs{}
-	c := &notify.Courier{Queue: s, Mail: mailer(t, p.port, roots, nil), Now: now.Now, Log: slog.New(slog.NewTextHandler(out, nil))}
-	p.stop()
+	c := &notify.Courier{Queue: s, Mail: mailer(t, door.Port, roots, nil), Now: now.Now, Log: slog.New(slog.NewTextHandler(out, nil))}
 	d := queue(t, s, noon, hello)
 	for range 2 {
 		if n, err := c.Round(t.Context()); n != 1 || err != nil {
@@ -340,7 +332,7 @@ func TestMailServerComesBack(t *testing.T) {
 	if got.State != notify.Waiting || got.Tries != 2 || !strings.Contains(tries[0].Err, "cannot be reached") {
 		t.Fatalf("%s after %d tries, %q; want waiting after 2", got.State, got.Tries, tries[0].Err)
 	}
-	back := serve(t, "127.0.0.1:"+strconv.Itoa(p.port), &cert, false, true)
+	back := serve(t, door.Listen(), &cert, false, true)
 	if n, err := c.Round(t.Context()); n != 1 || err != nil {
 		t.Fatalf("Round = %d, %v; want one try", n, err)
 	}
@@ -358,7 +350,7 @@ func TestMailServerComesBack(t *testing.T) {
 func TestMailGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	cert, roots := certificate(t)
-	p := serve(t, "127.0.0.1:0", &cert, false, true)
+	p := serve(t, nil, &cert, false, true)
 	p.held, p.holding = make(chan struct{}), make(chan struct{})
 	defer close(p.held)
 	ctx, stop := context.WithCancel(t.Context())

@@ -19,6 +19,7 @@ import (
 
 	"shiren/internal/ekyc"
 	"shiren/internal/source/upstream"
+	"shiren/internal/testkit"
 )
 
 // A made-up person: GB 11643's own example number.
@@ -300,10 +301,9 @@ func TestRepeats(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.NotFoundHandler())
-	srv.Close() // nobody listens there any more
+	address := fmt.Sprintf("http://127.0.0.1:%d", testkit.NewDoor(t).Port)
 	for _, kind := range []string{upstream.BaiduV4, upstream.JuheFace, upstream.HTTP} {
-		s, j := open(t, kind, nil, func(c *upstream.Config) { c.Address = srv.URL })
+		s, j := open(t, kind, nil, func(c *upstream.Config) { c.Address = address })
 		_, _, err := s.Face.Face(t.Context(), zhang, []byte("a face"))
 		if c := j.last(t); ekyc.CodeOf(err) != ekyc.SourceFailed || c.Charged {
 			t.Errorf("%s: %v, charged %v; want %s, and nothing charged where nobody was reached", kind, err, c.Charged, ekyc.SourceFailed)
