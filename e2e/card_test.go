@@ -30,7 +30,7 @@ type wallet struct {
 // newWallet is his, with his own portrait printed on it; everything else is synthetic.
 func newWallet(t *testing.T) wallet {
 	t.Helper()
-	p, err := cards.NewPress()
+	p, err := cards.NewPress(cards.Noto)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 type idcardsBench struct {
 	generate         int // people; 0 measures a folder
 	seed             uint64
+	typeface         string
 	keep             string
 	asJSON, mistakes bool
 }
@@ -66,6 +68,11 @@ cpu_s_mean, cpu_s_p95, right_side; pictures; mistakes; seconds.`,
 // setMaking declares the flags of what is made.
 func (b *idcardsBench) setMaking(cmd *cobra.Command) {
 	cmd.Flags().Uint64Var(&b.seed, "seed", 1, "of all chance in what is generated")
+	var all []string
+	for _, f := range cards.Typefaces {
+		all = append(all, string(f))
+	}
+	cmd.Flags().StringVar(&b.typeface, "typeface", all[0], "what is generated is set in: "+strings.Join(all, ", "))
 }
 
 func (a *app) generateCardsCmd() *cobra.Command {
@@ -96,7 +103,7 @@ func (a *app) generateCardsCmd() *cobra.Command {
 
 // made is the pictures that are generated, and how many. They are kept where asked.
 func (b idcardsBench) made() (bench.CardPictures, int, error) {
-	press, err := cards.NewPress()
+	press, err := cards.NewPress(cards.Typeface(b.typeface))
 	if err != nil {
 		return nil, 0, err
 	}

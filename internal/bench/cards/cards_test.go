@@ -3,7 +3,10 @@ package cards
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"math"
 	"os"
@@ -11,21 +14,111 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/image/font/gofont/goregular"
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/font/sfnt"
 
 	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
 )
 
+var noto = sync.OnceValues(func() (*Press, error) { return NewPress(Noto) })
+
 func press(t *testing.T) *Press {
 	t.Helper()
-	p, err := NewPress()
+	p, err := noto()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// Every character of every typeface that this machine has leaves ink, in the typeface or in the
+// spare font; what is set differs by typeface, and nothing else does.
+func TestTypefaces(t *testing.T) {
+	t.Parallel()
+	if _, err := NewPress("comic"); err == nil || !strings.Contains(err.Error(), "zenhei") {
+		t.Errorf("NewPress of an unknown typeface: %v; want an error that lists those that there are", err)
+	}
+	who := NewPerson(1, Resident, false)
+	plain := press(t).Draw(who, ekyc.CardFront, Look{Seed: 1})
+	for _, f := range Typefaces {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			p, err := NewPress(f)
+			if errors.Is(err, ErrFonts) && f != Noto {
+				if !strings.Contains(err.Error(), "apt-get install") {
+					t.Errorf("%v; want what to install", err)
+				}
+				t.Skip(err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			for name, st := range map[string]*opentype.Font{"hei": p.fonts.hei, "bold": p.fonts.bold, "mono": p.fonts.mono, "song": p.fonts.song} {
+				for _, c := range "0123456789X姓名翾" {
+					s := newSheet(10, 10, ppmm, p.fonts)
+					if s.text(3, 5, string(c), style{font: st, em: 4, ink: color.NRGBA{A: 255}}); !slices.ContainsFunc(s.Pix, func(v uint8) bool { return v > 0 }) {
+						t.Errorf("%c in %s leaves no ink", c, name)
+					}
+				}
+			}
+			if got := p.Draw(who, ekyc.CardFront, Look{Seed: 1}); bytes.Equal(got.Pix, plain.Pix) != (f == Noto) {
+				t.Errorf("looks like %s: %v", Noto, f != Noto)
+			} else if got.Rect != plain.Rect {
+				t.Errorf("%v, want %v", got.Rect, plain.Rect)
+			}
+		})
+	}
+}
+
+// A font comes out of a collection whose tables begin anywhere; what is cut off is no font.
+func TestCollections(t *testing.T) {
+	t.Parallel()
+	font := goregular.TTF
+	n := int(binary.BigEndian.Uint16(font[4:]))
+	// Two fonts of one set of tables, which begin one byte past a multiple of four.
+	head := binary.BigEndian.AppendUint32([]byte("ttcf\x00\x01\x00\x00\x00\x00\x00\x02"), 20)
+	head = binary.BigEndian.AppendUint32(head, 20)
+	head = append(head, font[:12+16*n]...)
+	data := append(slices.Clone(head), 0)
+	for k := range n {
+		at, long := binary.BigEndian.Uint32(font[12+16*k+8:]), binary.BigEndian.Uint32(font[12+16*k+12:])
+		for len(data)%4 != 1 {
+			data = append(data, 0)
+		}
+		binary.BigEndian.PutUint32(data[20+12+16*k+8:], uint32(len(data)))
+		data = append(data, font[at:at+long]...)
+	}
+	if c, err := opentype.ParseCollection(data); err != nil {
+		t.Error(err)
+	} else if _, err := c.Font(0); err == nil {
+		t.Error("the library reads such collections by now: single can go")
+	}
+	if got := faces(data); got != 2 {
+		t.Errorf("%d fonts, want 2", got)
+	}
+	for i := range 2 {
+		f, err := opentype.Parse(single(data, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, err := f.Name(nil, sfnt.NameIDFull); name != "Go Regular" || err != nil {
+			t.Errorf("%q, %v; want Go Regular", name, err)
+		}
+	}
+	for _, cut := range []int{0, 3, 11, 15, 30, len(head), len(data) / 2} {
+		if f, err := opentype.Parse(single(data[:cut], 1)); err == nil {
+			t.Errorf("%d bytes are a font: %v", cut, f)
+		}
+	}
+	if f, err := opentype.Parse(single(font, 0)); err != nil || f.NumGlyphs() == 0 {
+		t.Errorf("a font by itself: %v", err)
+	}
 }
 
 // People are made from their seed alone, agree with themselves, and are marked.

@@ -28,9 +28,9 @@ const ppmm = 20
 // Press draws documents. Safe for concurrent use.
 type Press struct{ fonts typefaces }
 
-// NewPress finds the fonts. It fails with ErrFonts where the machine has none.
-func NewPress() (*Press, error) {
-	t, err := loadFonts()
+// NewPress finds a typeface's fonts. It fails with ErrFonts where the machine lacks them.
+func NewPress(f Typeface) (*Press, error) {
+	t, err := loadFonts(f)
 	if err != nil {
 		return nil, err
 	}

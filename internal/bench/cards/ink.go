@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/font/sfnt"
 	"golang.org/x/image/math/fixed"
 	"golang.org/x/image/vector"
 )
@@ -55,11 +56,20 @@ type style struct {
 	ink   color.NRGBA
 }
 
+// of is the face that a character is set in: the style's, or the spare font's where that has none.
+func (s *sheet) of(c rune, st style) font.Face {
+	var b sfnt.Buffer
+	if i, err := st.font.GlyphIndex(&b, c); err == nil && i == 0 {
+		return s.face(s.fonts.spare, st.em)
+	}
+	return s.face(st.font, st.em)
+}
+
 // width of a text, mm.
 func (s *sheet) width(text string, st style) float64 {
-	w, f := 0.0, s.face(st.font, st.em)
+	w := 0.0
 	for _, c := range text {
-		w += s.advance(f, c, st)
+		w += s.advance(s.of(c, st), c, st)
 	}
 	return w
 }
@@ -75,14 +85,13 @@ func (s *sheet) advance(f font.Face, c rune, st style) float64 {
 // text sets a line whose left end is x and whose characters' middle is y, mm. It returns
 // the right end.
 func (s *sheet) text(x, y float64, text string, st style) float64 {
-	f := s.face(st.font, st.em)
-	d := font.Drawer{Dst: s.RGBA, Src: image.NewUniform(st.ink), Face: f}
-	// The middle of a character of the Noto CJK fonts is .38 em above its baseline.
-	base := fixed.Int26_6(math.Round((y + .38*st.em) * s.scale * 64))
+	d := font.Drawer{Dst: s.RGBA, Src: image.NewUniform(st.ink)}
+	base := fixed.Int26_6(math.Round((y + s.fonts.middle*st.em) * s.scale * 64))
 	for _, c := range text {
+		d.Face = s.of(c, st)
 		d.Dot = fixed.Point26_6{X: fixed.Int26_6(math.Round(x * s.scale * 64)), Y: base}
 		d.DrawString(string(c))
-		x += s.advance(f, c, st)
+		x += s.advance(d.Face, c, st)
 	}
 	return x
 }
