@@ -28,43 +28,52 @@ const em = 32
 // coarse is the side of the coarse picture.
 const coarse = 16
 
+// softly is the standard deviation, in pixels, of the blur in which glyphs are compared first.
+const softly = 1.1
+
 // glyphs draws characters and finds those that look like a picture. Its search is safe
 // for concurrent use.
 type glyphs struct {
 	font  *sfnt.Font
 	runes []rune
-	bits  []int8 // coarse pictures, coarse*coarse each
-	rank  map[rune]float64
-	index map[rune]int // of the recogniser's classes
+	bits  []int8           // coarse pictures, coarse*coarse each
+	cost  map[rune]float64 // see standardCost
+	index map[rune]int     // of the recogniser's classes
+
+	strangers []stranger
 }
 
-// What is taken from a character's likeness: nothing for the characters of GB 2312 and for those that the table of general standard
-// characters (通用规范汉字表, 2013) has for names; more for the rest of the unified block,
-// which is rarely printed. Our choice.
+// What is taken from a character's likeness: nothing for the characters of GB 2312, little for the
+// others of the table of general standard characters, more for those of it outside the unified
+// block, and most for the rest of that block, which is rarely printed. Our choice.
 const (
-	rareCost  = 0.0
-	otherCost = 0.06
+	standardCost = 0.02
+	outsideCost  = 0.03
+	otherCost    = 0.06
 )
-
-// forNames are characters outside GB 2312 that names are known to be made of.
-const forNames = "赟旻翀龑镕颀堃喆昶淼焱犇骉翯翾瑄璟玥珺琛琤璇玺珩琰晟昕昊暐晞曈翊翎翮骁骐骥鑫垚燚甯婧媛嫣婳妤姝祎祺禛钰铄铭锴镔钊铖锟湉滢潆澍濛瀚灏炜烨煊熠" +
-	"燊彧彣頔颢飏馨骞髙鸢昀昉杪栩氚沄浛溦玙玚玘玠玢玟玭玹珅珈珉珣珦珧珽琇琎琚琬琭琯琮瑀瑗瑭瑷璁璆璘璠璩璪瓒祐祜祯禔禤竑竣筠箐籽纮纾绎绡绮缃缦罡羿翙翚翥耘" +
-	"芊芩苡苧茉茗荇荞莅莘莙菁菡萁萱葳蓓蓥蓼薏蘅虓蛟衍袆裎诒诗诜谌谞谠豨贇赓趯轶辂迦逯遹邈郁郢酆钤钰铉铠锃锜锳镆镠镡镤镭闳闿阗陟雩雱霏靖韫韬頫顼颉颋颙飒飔饴馥" +
-	"骅骎骙骢鲲鸾麾黼龢峣峤崟嵘嶷帏幄庾廑弢彤忞忻怿恺恽悫惇惟愔愫憬懋戬扆扬抟拊挺掞揆揖搴撷斓旂旃旒旸旼昇昪昫昱晁晗晙晢晧晳暄暅暎暕暘暠曌曚曜朏朓杞杲枬柃柷栯桄桢桤梃梓棣棪椤楗楙榘槿樨橦檀檠歆歙殷毓沅沆沐沣沨泓泖泫泮泱洄洧洮洵浡浥涑涘涪涿淏淯渌渟渫湲湜湝溁溆溍溱滉滃滟漪潇潋潞潼澄澧濂濬瀛瀞瀹炀炅炘炟炫炯烜烺焓焘焯焱煇煐煜煦熜熙燏燚爔爰牧犟犨猗獬"
 
 func parseGlyphs(data []byte, k *keys) (*glyphs, error) {
 	f, err := sfnt.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("the font of glyphs: %w", err)
 	}
-	g := &glyphs{font: f, rank: map[rune]float64{}, index: k.index}
-	known := map[rune]bool{}
-	for _, c := range forNames {
-		known[c] = true
+	g := &glyphs{font: f, index: k.index}
+	cost := map[rune]float64{}
+	var all []rune
+	for c := rune(0x4e00); c <= 0x9fa5; c++ {
+		all, cost[c] = append(all, c), otherCost
 	}
+	for _, c := range standardCharacters + otherCharacters {
+		if cost[c] == otherCost {
+			cost[c] = standardCost
+		} else {
+			all, cost[c] = append(all, c), outsideCost
+		}
+	}
+	g.cost = cost
 	gb := simplifiedchinese.HZGB2312.NewEncoder()
 	d := g.drawer()
-	for c := rune(0x4e00); c <= 0x9fa5; c++ {
+	for _, c := range all {
 		p := d.draw(c)
 		if p == nil {
 			continue
@@ -75,9 +84,12 @@ func parseGlyphs(data []byte, k *keys) (*glyphs, error) {
 		}
 		g.runes = append(g.runes, c)
 		g.bits = append(g.bits, quantise(scaled(p, em, em, box))...)
-		g.rank[c] = otherCost
-		if _, err := gb.String(string(c)); err == nil || known[c] {
-			g.rank[c] = rareCost
+		if _, err := gb.String(string(c)); err == nil {
+			cost[c] = 0
+		}
+		if cost[c] < otherCost && k.index[c] == 0 {
+			x, y := centre(p, em, em)
+			g.strangers = append(g.strangers, stranger{c, blur(p, em, em, softly), x, y})
 		}
 	}
 	if len(g.runes) == 0 {
@@ -260,12 +272,17 @@ type alikeness struct {
 	score float64
 }
 
-// shortlist is how many characters the coarse step hands on. Our choice.
-const shortlist = 64
+// How many characters are compared finely: the first of the coarse step, and the first strangers of
+// the quick one. Our choice.
+const (
+	shortlist    = 64
+	fewStrangers = 24
+	unseenAtMost = 0.9 // the probability of a character under which a stranger may stand there
+)
 
 // search finds the characters that look most like a cell's ink, best first. also are
-// compared whatever the coarse step says of them.
-func (g *glyphs) search(cell []float32, w, h int, size float64, also []rune) []alikeness {
+// compared whatever the coarse step says of them; strange looks among the strangers, too.
+func (g *glyphs) search(cell []float32, w, h int, size float64, also []rune, strange bool) []alikeness {
 	scores := make([]int32, len(g.runes))
 	for _, level := range []float32{0.3, 0.45, 0.6} {
 		box, ok := inkBox(cell, w, h, level)
@@ -293,12 +310,40 @@ func (g *glyphs) search(cell []float32, w, h int, size float64, also []rune) []a
 			list = append(list, g.runes[i])
 		}
 	}
+	if strange {
+		also = append(g.strangersLike(cell, w, h, size), also...)
+	}
 	for _, c := range also {
 		if !slices.Contains(list, c) {
 			list = append(list, c)
 		}
 	}
 	return g.compare(cell, w, h, size, list)
+}
+
+// stranger is a character that names are made of and the recogniser has no class for: it leaves
+// them out, and takes them for others. Where strokes stand close, the coarse picture shows too
+// little of them (翾 was the most alike by far, and not among the first 5,000), so that these are
+// all compared: once each, laid on their centre.
+type stranger struct {
+	r      rune
+	soft   []float32 // as compare first blurs it
+	gx, gy float64   // its centre
+}
+
+// strangersLike are the strangers that look most like a cell's ink.
+func (g *glyphs) strangersLike(cell []float32, w, h int, size float64) []rune {
+	mx, my := centre(cell, w, h)
+	list := make([]alikeness, len(g.strangers))
+	for i, s := range g.strangers {
+		list[i] = alikeness{s.r, correlation(cell, w, h, s.soft, mx, my, s.gx, s.gy, size/em)}
+	}
+	slices.SortFunc(list, func(a, b alikeness) int { return cmp.Compare(b.score, a.score) })
+	var first []rune
+	for _, a := range list[:min(fewStrangers, len(list))] {
+		first = append(first, a.r)
+	}
+	return first
 }
 
 // compare scores characters finely: the best correlation over blurs, scales and shifts.
@@ -321,7 +366,7 @@ func (g *glyphs) compare(cell []float32, w, h int, size float64, list []rune) []
 				best, tx, ty, ts = s, dx, dy, scale
 			}
 		}
-		soft = blur(ink, em, em, 1.1)
+		soft = blur(ink, em, em, softly)
 		for _, dx := range []float64{-1.5, 0, 1.5} {
 			for _, dy := range []float64{-1.5, 0, 1.5} {
 				try(dx, dy, 1)
@@ -359,7 +404,48 @@ func columns(ink []float32, w, h, from, to int) ([]float32, int) {
 	for y := range h {
 		copy(cell[y*n:], ink[y*w+from:y*w+to])
 	}
+	trim(cell, n, h)
 	return cell, n
+}
+
+// neighbour is the share of a cell's width that may hold the end of the character beside it, and
+// parted the ink (pixels, weighted by their darkness) from which a column is none that parts them.
+// Our choice: a character's own strokes do not touch the cell's edge.
+const (
+	neighbour = 0.2
+	parted    = 0.5
+)
+
+// trim clears the ends of neighbours: ink that touches a cell's left or right edge and is parted
+// from the rest by a column without ink.
+func trim(cell []float32, w, h int) {
+	end := func(column func(i int) int) {
+		ink := func(i int) bool {
+			sum := float32(0)
+			for y := h / 8; y < h-h/8; y++ {
+				if v := cell[y*w+column(i)]; v > 0.35 {
+					sum += v
+				}
+			}
+			return sum > parted
+		}
+		if !ink(0) && !ink(1) && !ink(2) {
+			return
+		}
+		for i := 2; i <= int(neighbour*float64(w)); i++ {
+			if ink(i) {
+				continue
+			}
+			for k := range i {
+				for y := range h {
+					cell[y*w+column(k)] = 0
+				}
+			}
+			return
+		}
+	}
+	end(func(i int) int { return i })
+	end(func(i int) int { return w - 1 - i })
 }
 
 // centre is the ink's centre of mass.

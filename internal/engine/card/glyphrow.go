@@ -29,30 +29,15 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 		return nil
 	}
 	chars := best.part().chars
-	x := make([]float64, len(chars)) // millimetres
-	for i, c := range chars {
-		x[i] = g.back.Apply(best.l.quad.at(c.at, 0.5)).X
-	}
-	var steps []float64
-	for i := 1; i < len(chars); i++ {
-		if isHan(chars[i].r) && isHan(chars[i-1].r) {
-			steps = append(steps, x[i]-x[i-1])
-		}
-	}
 	if len(chars) < 2 {
 		return nil
 	}
-	pitch := rowPitch
-	if slices.Sort(steps); len(steps) >= 4 {
-		pitch = steps[len(steps)/2]
-	}
-	if pitch < 2.2 || pitch > 4 {
+	x := g.middles(best.l.quad, chars)
+	pitch, _ := pitchOf(chars, x)
+	if pitch == 0 {
 		return nil
 	}
-	scale := em * 0.97 / pitch
-	strip := w.at
-	strip.x0, strip.x1 = strip.x0-1, strip.x1+1
-	other := disputed(chars, known)
+	other, gone := disputed(chars, known)
 	var places []slot
 	for i := range chars {
 		if i > 0 && isHan(chars[i].r) && isHan(chars[i-1].r) {
@@ -70,12 +55,9 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 	if len(places) == 0 && !front || len(places) > mostWeak {
 		return nil
 	}
-	im := vision.NewImage(int((strip.x1-strip.x0)*scale), int((strip.y1-strip.y0)*scale))
-	defer im.Release()
-	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
-	ink := inkOf(im)
+	row := g.inkRow(w.at, pitch)
 	if front {
-		first := strip.x0 + float64(firstInk(ink, im.W, im.H, int(0.8*scale)))/scale
+		first := row.x0 + float64(firstInk(row.ink, row.w, row.h, int(0.8*row.scale)))/row.scale
 		places = append(between(first-pitch/2, x[0], pitch, 0), places...)
 	}
 	text := make([]rune, 0, len(chars)+2)
@@ -83,10 +65,19 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 		text = append(text, c.r)
 	}
 	sure, added := 1.0, 0
+	kin := g.kin()
 	for _, p := range places {
-		from, to := valley(ink, im.W, im.H, (p.at-strip.x0)*scale, pitch*scale)
-		patch, cw := columns(ink, im.W, im.H, from, to)
+		patch, cw := row.cell(p.at)
 		if cw == 0 {
+			continue
+		}
+		// Something is printed there that nothing was made of.
+		missed := p.char == nil && filled(patch) > leastFilled
+		if !kin {
+			w.doubt = w.doubt || missed
+			if p.char != nil {
+				sure = min(sure, p.char.p)
+			}
 			continue
 		}
 		var also []rune
@@ -95,22 +86,28 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 		}
 		if p.char != nil {
 			also = append(also, other[p.before]...)
+		} else {
+			also = append(also, gone[p.before]...)
 		}
-		list := g.r.glyphs.search(patch, cw, im.H, em*0.97, also)
+		list := g.r.glyphs.search(patch, cw, row.h, em*0.97, also, p.char == nil || p.char.p < unseenAtMost)
 		r, gap := pick(list, g.r.glyphs, p.char)
 		if p.char != nil && len(other[p.before]) > 0 {
 			r, gap = prefer(list, p.char.r, other[p.before], r, gap)
+		} else if p.char == nil && len(gone[p.before]) > 0 {
+			r, gap = prefer(list, 0, gone[p.before], r, gap)
 		}
 		switch {
+		case p.char == nil && !missed:
+			// Wide, and nothing there.
 		case r == 0 && p.char == nil:
-			// Something is printed there that nothing was made of.
-			w.doubt = w.doubt || filled(patch) > leastFilled
+			w.doubt = true
 		case r == 0:
 			sure = min(sure, max(p.char.p, glyphSure(gap)))
 		case p.char == nil:
 			text = slices.Insert(text, p.before+added, r)
 			added++
 			sure = min(sure, glyphSure(gap))
+			w.doubt = w.doubt || gap < missingGap
 		default:
 			text[p.before+added] = r
 			sure = min(sure, glyphSure(gap))
@@ -124,29 +121,92 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 	return nil
 }
 
-// disputed are, by index, the characters that stand in known texts where another was read. A
-// text that is known as it was read is not disputed.
-func disputed(chars []char, known func(string) []string) map[int][]rune {
+// middles are where characters of a line stand, millimetres.
+func (g *page) middles(q quad, chars []char) []float64 {
+	x := make([]float64, len(chars))
+	for i, c := range chars {
+		x[i] = g.back.Apply(q.at(c.at, 0.5)).X
+	}
+	return x
+}
+
+// pitchOf is the median distance of neighbouring Han characters, rowPitch where too few stand side
+// by side to tell (known is false), and 0 where no row is set so.
+func pitchOf(chars []char, x []float64) (pitch float64, known bool) {
+	var steps []float64
+	for i := 1; i < len(chars); i++ {
+		if isHan(chars[i].r) && isHan(chars[i-1].r) {
+			steps = append(steps, x[i]-x[i-1])
+		}
+	}
+	if len(steps) < 4 {
+		return rowPitch, false
+	}
+	slices.Sort(steps)
+	if pitch = steps[len(steps)/2]; pitch < 2.2 || pitch > 4 {
+		return 0, false
+	}
+	return pitch, true
+}
+
+// inkRow is the ink of a row, as large as glyphs are drawn.
+type inkRow struct {
+	ink              []float32
+	w, h             int     // pixels
+	x0, scale, pitch float64 // its left edge and its characters' distance, millimetres; pixels a millimetre
+}
+
+// inkRow takes a row's ink, and a millimetre to both sides.
+func (g *page) inkRow(at span, pitch float64) inkRow {
+	r := inkRow{x0: at.x0 - 1, scale: em * 0.97 / pitch, pitch: pitch}
+	im := vision.NewImage(int((at.x1+1-r.x0)*r.scale), int((at.y1-at.y0)*r.scale))
+	defer im.Release()
+	g.im.WarpPerspective(im, g.strip(r.x0, at.y0, at.x1+1, at.y1).from(im.W, im.H))
+	r.ink, r.w, r.h = inkOf(im), im.W, im.H
+	return r
+}
+
+// cell is the character that stands about a middle (millimetres), and its width in pixels; 0 where
+// none is.
+func (r inkRow) cell(middle float64) ([]float32, int) {
+	from, to := valley(r.ink, r.w, r.h, (middle-r.x0)*r.scale, r.pitch*r.scale)
+	return columns(r.ink, r.w, r.h, from, to)
+}
+
+// disputed finds, by index, other: the characters that stand in known texts where another was read; and gone:
+// those that stand in one before it and were not read. A text that is known as it was read is not
+// disputed.
+func disputed(chars []char, known func(string) []string) (other, gone map[int][]rune) {
 	text := make([]rune, len(chars))
 	for i, c := range chars {
 		text[i] = c.r
 	}
-	list := map[int][]rune{}
-	for _, k := range known(string(text)) {
-		r := []rune(k)
-		switch {
-		case k == string(text):
-			return nil
-		case len(r) != len(text) || differing(r, text) > 2:
-			continue
+	other, gone = map[int][]rune{}, map[int][]rune{}
+	add := func(to map[int][]rune, i int, r rune) {
+		if !slices.Contains(to[i], r) {
+			to[i] = append(to[i], r)
 		}
-		for i := range r {
-			if r[i] != text[i] && !slices.Contains(list[i], r[i]) {
-				list[i] = append(list[i], r[i])
+	}
+	for _, k := range known(string(text)) {
+		if k == string(text) {
+			return nil, nil
+		}
+		switch r := []rune(k); {
+		case len(r) == len(text)+1 && lostOne(text, r):
+			i := 0
+			for i < len(text) && r[i] == text[i] {
+				i++
+			}
+			add(gone, i, r[i])
+		case len(r) == len(text) && differing(r, text) <= 2:
+			for i := range r {
+				if r[i] != text[i] {
+					add(other, i, r[i])
+				}
 			}
 		}
 	}
-	return list
+	return other, gone
 }
 
 // knownLead is by how much a character of a known text may look less alike than the best for it to

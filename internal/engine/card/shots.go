@@ -35,7 +35,8 @@ type page struct {
 	r     *Reader
 	im    *vision.Image
 	lines []*line
-	spans []span // of lines
+	spans []span  // of lines
+	alike float64 // see kin; 0 until somebody asks
 }
 
 func (r *Reader) page(im *vision.Image, p *placed, lines []*line) *page {
