@@ -18,6 +18,7 @@ type idcardsBench struct {
 	generate         int // people; 0 measures a folder
 	seed             uint64
 	typeface         string
+	rare             bool
 	keep             string
 	asJSON, mistakes bool
 }
@@ -73,6 +74,7 @@ func (b *idcardsBench) setMaking(cmd *cobra.Command) {
 		all = append(all, string(f))
 	}
 	cmd.Flags().StringVar(&b.typeface, "typeface", all[0], "what is generated is set in: "+strings.Join(all, ", "))
+	cmd.Flags().BoolVar(&b.rare, "rare", false, "every name has a character of the third level of the table of general standard characters")
 }
 
 func (a *app) generateCardsCmd() *cobra.Command {
@@ -108,6 +110,7 @@ func (b idcardsBench) made() (bench.CardPictures, int, error) {
 		return nil, 0, err
 	}
 	set := cards.DefaultSet(b.generate, b.seed)
+	set.Rare = b.rare
 	keep, finish := func(cards.Record, []byte) error { return nil }, func() error { return nil }
 	if b.keep != "" {
 		if keep, finish, err = cards.Keep(b.keep); err != nil {

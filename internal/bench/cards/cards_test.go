@@ -121,6 +121,31 @@ func TestCollections(t *testing.T) {
 	}
 }
 
+// A rare name has one character of the third level, and is made from its seed alone.
+func TestRareName(t *testing.T) {
+	t.Parallel()
+	seen := map[rune]bool{}
+	for seed := range uint64(3000) {
+		name := RareName(seed)
+		if again := RareName(seed); again != name {
+			t.Fatalf("seed %d made two names", seed)
+		}
+		rare, n := 0, 0
+		for i, c := range []rune(name) {
+			if n++; i > 0 && strings.ContainsRune(cnid.ThirdLevel, c) {
+				seen[c] = true
+				rare++
+			}
+		}
+		if rare < 1 || n < 2 || n > 3 {
+			t.Errorf("seed %d: %s", seed, name)
+		}
+	}
+	if len(seen) < 1200 {
+		t.Errorf("%d different characters in 3,000 names, want most of 1,605", len(seen))
+	}
+}
+
 // People are made from their seed alone, agree with themselves, and are marked.
 func TestPeople(t *testing.T) {
 	t.Parallel()

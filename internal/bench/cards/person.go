@@ -3,6 +3,7 @@ package cards
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -226,6 +227,18 @@ func name(r *rand.Rand, k Kind, nation string) string {
 		}
 	}
 	return b.String()
+}
+
+// RareName is a name of a surname, a character of the third level of the table of general standard
+// characters, any of them, and mostly one more. Most of these stand in no recogniser's dictionary.
+// The same seed makes the same name.
+func RareName(seed uint64) string {
+	r := rand.New(rand.NewPCG(seed, 0x72617265))
+	rest := []rune{pick(r, []rune(cnid.ThirdLevel))}
+	if r.IntN(4) > 0 {
+		rest = slices.Insert(rest, r.IntN(2), pick(r, given))
+	}
+	return string(pick(r, surnames)) + string(rest)
 }
 
 func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }

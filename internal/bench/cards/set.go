@@ -18,7 +18,8 @@ type Set struct {
 	// Permits and Bilingual are the shares of people whose document is a residence permit
 	// or, else, carries a second script.
 	Permits, Bilingual float64
-	Odd                int // of each kind of odd picture
+	Odd                int  // of each kind of odd picture
+	Rare               bool // every name has a character of the third level; see RareName
 }
 
 // DefaultSet is what is measured where nobody says otherwise. The shares are our choice,
@@ -53,6 +54,9 @@ func (p *Press) Make(s Set, each func(Record, []byte) error) error {
 			bilingual = true
 		}
 		who := NewPerson(seed, kind, bilingual)
+		if s.Rare {
+			who.Name = RareName(seed)
+		}
 		for _, side := range []ekyc.CardSide{ekyc.CardFront, ekyc.CardBack} {
 			card := p.Draw(who, side, Look{Seed: seed})
 			for _, l := range s.Levels {

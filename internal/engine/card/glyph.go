@@ -13,6 +13,7 @@ import (
 	"golang.org/x/image/vector"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"shiren/internal/cnid"
 	"shiren/internal/engine/vision"
 )
 
@@ -63,7 +64,7 @@ func parseGlyphs(data []byte, k *keys) (*glyphs, error) {
 	for c := rune(0x4e00); c <= 0x9fa5; c++ {
 		all, cost[c] = append(all, c), otherCost
 	}
-	for _, c := range standardCharacters + otherCharacters {
+	for _, c := range cnid.ThirdLevel + cnid.BeyondGB2312 + otherCharacters {
 		if cost[c] == otherCost {
 			cost[c] = standardCost
 		} else {
