@@ -146,10 +146,17 @@ func TestPermitFront(t *testing.T) {
 	}
 }
 
-// Characters that the recogniser's dictionary lacks are found by their glyphs.
+// Characters that the recogniser's dictionary lacks are found by their glyphs: known ones, and every
+// three hundredth that names are registered with.
 func TestRareName(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"李翀", "欧阳赟龑"} {
+	names := []string{"李翀", "欧阳赟龑"}
+	for i, c := range []rune(cnid.ThirdLevel) {
+		if i%300 == 42 {
+			names = append(names, "李"+string(c)+"荷")
+		}
+	}
+	for _, name := range names {
 		p := zhang
 		p.name = name
 		c := read(t, flat(t, p.front(t)), ekyc.CardFront)
