@@ -102,6 +102,7 @@ func TestStrangers(t *testing.T) {
 	for _, c := range "翾韂龆夐赟翀龑鹍猰畲" {
 		row, w := set(t, g, "珑"+string(c)+"荷")
 		cell, cw := columns(row, w, em, em-3, 2*em+3) // with the ends of both neighbours
+		trim(cell, cw, em)
 		list := g.search(cell, cw, em, em, nil, true)
 		if list[0].r != c || list[0].score < .95 {
 			t.Errorf("%c: found %c (%.2f)", c, list[0].r, list[0].score)

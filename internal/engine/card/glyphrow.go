@@ -71,6 +71,9 @@ func (g *page) repair(w *word, shots []shot, clean func(string) string, known fu
 		if cw == 0 {
 			continue
 		}
+		if p.char == nil {
+			trim(patch, cw, row.h)
+		}
 		// Something is printed there that nothing was made of.
 		missed := p.char == nil && filled(patch) > leastFilled
 		if !kin {

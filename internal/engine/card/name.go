@@ -105,6 +105,9 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 		if cw == 0 {
 			continue
 		}
+		if c.char == nil {
+			trim(patch, cw, h)
+		}
 		if !kin {
 			if c.char != nil {
 				out = append(out, c.char.r)
