@@ -169,7 +169,7 @@ func faces(data []byte) int {
 }
 
 // single is a font of a collection as a file of its own whose tables begin at multiples of four, as
-// they should, and in some collections do not. What is no font stays as it is.
+// they should, and in some collections do not; nil where the file is cut off.
 func single(data []byte, i int) []byte {
 	at := 0
 	if bytes.HasPrefix(data, []byte("ttcf")) && len(data) >= 16+4*i {
