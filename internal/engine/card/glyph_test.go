@@ -107,7 +107,7 @@ func TestStrangers(t *testing.T) {
 		if list[0].r != c || list[0].score < .95 {
 			t.Errorf("%c: found %c (%.2f)", c, list[0].r, list[0].score)
 		}
-		if r, gap := pick(list, g, nil); r != c || gap < missingGap {
+		if r, gap := pick(list, g, nil, 0); r != c || gap < missingGap {
 			t.Errorf("%c: picked %q by %.3f", c, r, gap)
 		}
 	}
@@ -123,16 +123,20 @@ func TestPick(t *testing.T) {
 		list []alikeness
 		read *char
 		want rune
+
+		beyond float64
 	}{
-		{"a stranger where none was seen", []alikeness{{'鹍', .75}, {'鹅', .755}}, nil, '鹍'},
-		{"one that is known, and much more alike", []alikeness{{'鹅', .8}, {'鹍', .75}}, nil, '鹅'},
-		{"nothing alike", []alikeness{{'鹍', .6}}, nil, 0},
-		{"none that is printed", []alikeness{{'丗', .95}, {'鹍', .8}}, nil, 0},
-		{"a weak one, and a stranger", []alikeness{{'檫', .945}, {'擦', .91}}, &char{r: '擦', p: .44}, '檫'},
-		{"a sure one, and a stranger", []alikeness{{'檫', .945}, {'擦', .91}}, &char{r: '擦', p: .99}, 0},
-		{"a weak one, and one that is known", []alikeness{{'撤', .93}, {'擦', .91}}, &char{r: '擦', p: .44}, 0},
+		{"a stranger where none was seen", []alikeness{{'鹍', .75}, {'鹅', .755}}, nil, '鹍', 0},
+		{"one that is known, and much more alike", []alikeness{{'鹅', .8}, {'鹍', .75}}, nil, '鹅', 0},
+		{"nothing alike", []alikeness{{'鹍', .6}}, nil, 0, 0},
+		{"none that is printed", []alikeness{{'丗', .95}, {'鹍', .8}}, nil, 0, 0},
+		{"a weak one, and a stranger", []alikeness{{'檫', .945}, {'擦', .91}}, &char{r: '擦', p: .44}, '檫', 0},
+		{"a sure one, and a stranger", []alikeness{{'檫', .945}, {'擦', .91}}, &char{r: '擦', p: .99}, 0, 0},
+		{"a weak one, and one that is known", []alikeness{{'撤', .93}, {'擦', .91}}, &char{r: '擦', p: .44}, 0, 0},
+		{"in a name", []alikeness{{'畬', .916}, {'畲', .903}}, nil, '畬', 0},
+		{"in a place's", []alikeness{{'畬', .916}, {'畲', .903}}, nil, '畲', placeCost},
 	} {
-		if got, _ := pick(tt.list, g, tt.read); got != tt.want {
+		if got, _ := pick(tt.list, g, tt.read, tt.beyond); got != tt.want {
 			t.Errorf("%s: picked %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -137,7 +137,7 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 			}
 		}
 		list := g.r.glyphs.search(patch, cw, h, nameEm*nameScale, also, p < unseenAtMost)
-		r, gap := pick(list, g.r.glyphs, c.char)
+		r, gap := pick(list, g.r.glyphs, c.char, 0)
 		if c.char == nil && gap < missingGap && (i == 0 || i == len(cells)-1) && mass[i] < guessMass*slices.Max(mass) {
 			r = 0 // what begins or ends a row so palely may be a shadow
 		}
@@ -185,9 +185,9 @@ func inkMasses(ink []float32, w, h int, cells []cell) []float64 {
 const ownAlike = 0.93
 
 // pick decides between the character that was read and those that look more alike: 0
-// keeps what was read. The gap is by how much the winner leads; one that was not seen and leads by
+// keeps what was read. beyond is what is taken besides from characters that GB 2312 lacks. The gap is by how much the winner leads; one that was not seen and leads by
 // less than missingGap is a guess.
-func pick(list []alikeness, g *glyphs, read *char) (rune, float64) {
+func pick(list []alikeness, g *glyphs, read *char, beyond float64) (rune, float64) {
 	own := 0.0
 	best, second := alikeness{score: -1}, -1.0
 	for _, a := range list {
@@ -196,6 +196,9 @@ func pick(list []alikeness, g *glyphs, read *char) (rune, float64) {
 			continue
 		}
 		s := a.score - g.cost[a.r]
+		if g.cost[a.r] > 0 {
+			s -= beyond
+		}
 		if read == nil && g.index[a.r] > 0 {
 			s -= seenCost
 		}
