@@ -147,7 +147,7 @@ func (r *regions) prefixes(text string, id cnid.Number) []string {
 				list = append(list, form+string(t[len(f):]))
 			}
 			// One character lost in front of or among them.
-			if len(f) >= 4 && len(t) >= len(f) && lostOne(t[:len(f)-1], f) {
+			if len(f) >= 4 && len(t) >= len(f) && lostOne(t[:len(f)-1], f) > 0 {
 				list = append(list, form+string(t[len(f)-1:]))
 			}
 		}
@@ -179,13 +179,17 @@ func differing(a, b []rune) int {
 	return n
 }
 
-// lostOne tells whether short is long without one character.
-func lostOne(short, long []rune) bool {
+// lostOne is the index of the one character that short lacks of long, 0 where it is not long without
+// one, or without its first.
+func lostOne(short, long []rune) int {
 	i := 0
 	for i < len(short) && short[i] == long[i] {
 		i++
 	}
-	return i > 0 && slices.Equal(short[i:], long[i+1:])
+	if !slices.Equal(short[i:], long[i+1:]) {
+		return 0
+	}
+	return i
 }
 
 // forms are the ways in which addresses begin with a county.

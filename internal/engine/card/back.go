@@ -128,7 +128,7 @@ func (r *regions) authorities(text string) []string {
 				if d := differing(t, f); d <= 1+len(f)/4 {
 					list = append(list, form)
 				}
-			case len(f) == len(t)+1 && lostOne(t, f), len(t) == len(f)+1 && lostOne(f, t):
+			case len(f) == len(t)+1 && lostOne(t, f) > 0, len(t) == len(f)+1 && lostOne(f, t) > 0:
 				list = append(list, form)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 
 	"shiren/internal/cnid"
 	"shiren/internal/ekyc"
-	"shiren/internal/engine/vision"
 )
 
 // Where values of the front stand.
@@ -400,12 +399,10 @@ func (g *page) nationLooks(at span, names []string) (best string, like, lead flo
 	const scale = em * 0.97 / nationPitch
 	const step = nationPitch * scale
 	strip := span{nationFrom - 0.4, at.y0, nationZone.x1, at.y1}
-	im := vision.NewImage(int((strip.x1-strip.x0)*scale), int((strip.y1-strip.y0)*scale))
-	defer im.Release()
-	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
-	ink := inkOf(im)
+	wide, high := int((strip.x1-strip.x0)*scale), int((strip.y1-strip.y0)*scale)
+	ink := g.ink(strip, wide, high)
 	cut := func(from, to float64) ([]float32, int) {
-		return columns(ink, im.W, im.H, int(from), int(to)+1)
+		return columns(ink, wide, high, int(from), int(to)+1)
 	}
 	like, second := -1.0, -1.0
 	for _, name := range names {
@@ -418,7 +415,7 @@ func (g *page) nationLooks(at span, names []string) (best string, like, lead flo
 				patch, w := cut(x0+float64(i)*step, x0+float64(i+1)*step)
 				if w == 0 {
 					sum--
-				} else if l := g.r.glyphs.compare(patch, w, im.H, em*0.97, []rune{c}); len(l) == 1 {
+				} else if l := g.r.glyphs.compare(patch, w, high, em*0.97, []rune{c}); len(l) == 1 {
 					sum += l[0].score
 				}
 			}

@@ -163,13 +163,20 @@ type inkRow struct {
 	x0, scale, pitch float64 // its left edge and its characters' distance, millimetres; pixels a millimetre
 }
 
+// ink is how dark a strip of the document is against its surroundings, w by h pixels; see inkOf.
+func (g *page) ink(strip span, w, h int) []float32 {
+	im := vision.NewImage(w, h)
+	defer im.Release()
+	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(w, h))
+	return inkOf(im)
+}
+
 // inkRow takes a row's ink, and a millimetre to both sides.
 func (g *page) inkRow(at span, pitch float64) inkRow {
 	r := inkRow{x0: at.x0 - 1, scale: em * 0.97 / pitch, pitch: pitch}
-	im := vision.NewImage(int((at.x1+1-r.x0)*r.scale), int((at.y1-at.y0)*r.scale))
-	defer im.Release()
-	g.im.WarpPerspective(im, g.strip(r.x0, at.y0, at.x1+1, at.y1).from(im.W, im.H))
-	r.ink, r.w, r.h = inkOf(im), im.W, im.H
+	strip := span{r.x0, at.y0, at.x1 + 1, at.y1}
+	r.w, r.h = int((strip.x1-strip.x0)*r.scale), int((strip.y1-strip.y0)*r.scale)
+	r.ink = g.ink(strip, r.w, r.h)
 	return r
 }
 
@@ -180,9 +187,9 @@ func (r inkRow) cell(middle float64) ([]float32, int) {
 	return columns(r.ink, r.w, r.h, from, to)
 }
 
-// disputed finds, by index, other: the characters that stand in known texts where another was read; and gone:
-// those that stand in one before it and were not read. A text that is known as it was read is not
-// disputed.
+// disputed finds, by index, other: the characters that stand in known texts where another was read;
+// and gone: those that stand in one before it and were not read. A text that is known as it was read
+// is not disputed.
 func disputed(chars []char, known func(string) []string) (other, gone map[int][]rune) {
 	text := make([]rune, len(chars))
 	for i, c := range chars {
@@ -199,12 +206,10 @@ func disputed(chars []char, known func(string) []string) (other, gone map[int][]
 			return nil, nil
 		}
 		switch r := []rune(k); {
-		case len(r) == len(text)+1 && lostOne(text, r):
-			i := 0
-			for i < len(text) && r[i] == text[i] {
-				i++
+		case len(r) == len(text)+1:
+			if i := lostOne(text, r); i > 0 {
+				add(gone, i, r[i])
 			}
-			add(gone, i, r[i])
 		case len(r) == len(text) && differing(r, text) <= 2:
 			for i := range r {
 				if r[i] != text[i] {

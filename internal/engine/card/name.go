@@ -3,8 +3,6 @@ package card
 import (
 	"math"
 	"slices"
-
-	"shiren/internal/engine/vision"
 )
 
 // nameScale is the scale at which a name's glyphs are compared, pixels a millimetre:
@@ -46,11 +44,9 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 	strip.y0, strip.y1 = at.y0-0.3, at.y1+0.3
 	strip.x1 = min(nameZone.x1, at.x1+1.6)
 	px := func(mm float64) int { return int(math.Round(mm * nameScale)) }
-	im := vision.NewImage(px(strip.x1-strip.x0), px(strip.y1-strip.y0))
-	defer im.Release()
-	g.im.WarpPerspective(im, g.strip(strip.x0, strip.y0, strip.x1, strip.y1).from(im.W, im.H))
-	ink := inkOf(im)
-	cells := cut(ink, im.W, im.H)
+	wide, h := px(strip.x1-strip.x0), px(strip.y1-strip.y0)
+	ink := g.ink(strip, wide, h)
+	cells := cut(ink, wide, h)
 	if len(cells) == 0 {
 		return "", 0, lost
 	}
@@ -66,7 +62,6 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 	if best == nil {
 		return "", 0, lost
 	}
-	h := im.H
 	out := []rune{}
 	changed := false
 	sure = 1
@@ -96,12 +91,13 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 		}
 	}
 	kin := g.kin()
-	mass := inkMasses(ink, im.W, im.H, cells)
+	mass := inkMasses(ink, wide, h, cells)
+	full := slices.Max(mass)
 	for i, c := range cells {
-		if c.char == nil && mass[i] < leastMass*slices.Max(mass) {
+		if c.char == nil && mass[i] < leastMass*full {
 			continue // a shadow, not a character
 		}
-		patch, cw := columns(ink, im.W, h, px(c.x0-0.25), px(c.x1+0.25))
+		patch, cw := columns(ink, wide, h, px(c.x0-0.25), px(c.x1+0.25))
 		if cw == 0 {
 			continue
 		}
@@ -138,7 +134,7 @@ func (g *page) glyphName(w word, shots []shot, at span) (text string, sure float
 		}
 		list := g.r.glyphs.search(patch, cw, h, nameEm*nameScale, also, p < unseenAtMost)
 		r, gap := pick(list, g.r.glyphs, c.char, 0)
-		if c.char == nil && gap < missingGap && (i == 0 || i == len(cells)-1) && mass[i] < guessMass*slices.Max(mass) {
+		if c.char == nil && gap < missingGap && (i == 0 || i == len(cells)-1) && mass[i] < guessMass*full {
 			r = 0 // what begins or ends a row so palely may be a shadow
 		}
 		switch {
@@ -185,8 +181,8 @@ func inkMasses(ink []float32, w, h int, cells []cell) []float64 {
 const ownAlike = 0.93
 
 // pick decides between the character that was read and those that look more alike: 0
-// keeps what was read. beyond is what is taken besides from characters that GB 2312 lacks. The gap is by how much the winner leads; one that was not seen and leads by
-// less than missingGap is a guess.
+// keeps what was read. beyond is what is taken besides from characters that GB 2312 lacks. The gap is
+// by how much the winner leads; one that was not seen and leads by less than missingGap is a guess.
 func pick(list []alikeness, g *glyphs, read *char, beyond float64) (rune, float64) {
 	own := 0.0
 	best, second := alikeness{score: -1}, -1.0
